@@ -1,0 +1,1 @@
+//! The macros of `chaos-harness`; use them through that crate.
