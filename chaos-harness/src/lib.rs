@@ -1,1 +1,4 @@
-//! Resilience tests for distributed systems.
+//! Resilience tests for distributed systems, written as ordinary Rust tests.
+
+pub mod clock;
+pub mod measure;

@@ -1,0 +1,5 @@
+//! From samples to numbers: timeline, quantiles, availability, recovery.
+
+mod sample;
+
+pub use sample::{Outcome, Sample};
