@@ -1,0 +1,158 @@
+//! What was found about one hypothesis.
+
+use std::fmt;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Hypothesis, Threshold};
+
+/// A hypothesis with what was measured for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// The claim.
+    pub hypothesis: Hypothesis,
+    /// What was measured.
+    pub measured: Measured,
+}
+
+/// The value of a measure, or why there is none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Measured {
+    /// A value.
+    Value {
+        /// What is judged.
+        value: Threshold,
+        /// A 95% interval where one exists; then the interval's worse bound is `value`.
+        interval: Option<[Threshold; 2]>,
+        /// How many samples or readings it rests on.
+        count: u64,
+    },
+    /// Nothing went bad, so there was nothing to recover from or to detect.
+    NoImpact {
+        /// How many samples were watched.
+        count: u64,
+    },
+    /// It had not happened when observation ended, so no number bounds it.
+    Unbounded {
+        /// How long it was watched for.
+        #[serde(with = "humantime_serde")]
+        #[schemars(with = "String")]
+        observed: Duration,
+    },
+    /// Nothing was measured.
+    Nothing {
+        /// Why.
+        reason: Unmeasured,
+    },
+}
+
+/// Why nothing was measured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unmeasured {
+    /// Too few samples fall into the window.
+    TooFewSamples {
+        /// How many there are.
+        have: u64,
+        /// How many it takes.
+        need: u64,
+    },
+    /// The probe gave no reading in the window.
+    NoReading,
+    /// The part of the experiment was never reached.
+    NotReached,
+}
+
+impl Finding {
+    /// Whether the claim held: `None` where nothing was measured. What did not happen while observed
+    /// holds for no claim; what had no impact took no time.
+    pub fn holds(&self) -> Option<bool> {
+        let Hypothesis { comparison, threshold, .. } = &self.hypothesis;
+        match &self.measured {
+            Measured::Value { value, .. } => match (value, threshold) {
+                (Threshold::Ratio(measured), Threshold::Ratio(claimed))
+                | (Threshold::Number(measured), Threshold::Number(claimed)) => {
+                    Some(comparison.holds(measured, claimed))
+                }
+                (Threshold::Time(measured), Threshold::Time(claimed)) => Some(comparison.holds(measured, claimed)),
+                _ => None,
+            },
+            Measured::NoImpact { .. } => match threshold {
+                Threshold::Time(claimed) => Some(comparison.holds(&Duration::ZERO, claimed)),
+                _ => None,
+            },
+            Measured::Unbounded { .. } => Some(false),
+            Measured::Nothing { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.hypothesis, self.measured)
+    }
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value { value, interval: None, .. } => write!(f, "{}", rounded(*value)),
+            Self::Value { value, interval: Some([low, high]), .. } => {
+                write!(f, "{} (95% interval {} to {})", rounded(*value), rounded(*low), rounded(*high))
+            }
+            Self::NoImpact { count } => write!(f, "no impact in {count} samples"),
+            Self::Unbounded { observed } => {
+                write!(f, "not within the {} observed", rounded(Threshold::Time(*observed)))
+            }
+            Self::Nothing { reason } => write!(f, "not measured ({reason})"),
+        }
+    }
+}
+
+/// Times to the microsecond below 10 ms and to the millisecond above; people do not read nanoseconds.
+fn rounded(value: Threshold) -> Threshold {
+    match value {
+        Threshold::Time(time) => {
+            let step = if time < Duration::from_millis(10) { 1_000 } else { 1_000_000 };
+            let nanos = time.as_nanos().div_ceil(step) * step;
+            Threshold::Time(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+        }
+        other => other,
+    }
+}
+
+impl fmt::Display for Unmeasured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooFewSamples { have, need } => write!(f, "{have} samples, {need} needed"),
+            Self::NoReading => f.write_str("the probe gave no reading"),
+            Self::NotReached => f.write_str("that part of the experiment was not reached"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hypothesis::{Comparison, Measure};
+
+    fn finding(measured: Measured) -> Finding {
+        let limit = Threshold::Time(Duration::from_secs(120));
+        Finding { hypothesis: Hypothesis::new(Measure::Mttr, Comparison::Below, limit).unwrap(), measured }
+    }
+
+    #[test]
+    fn only_what_was_measured_can_hold() {
+        let second = Threshold::Time(Duration::from_secs(1));
+        let value = Measured::Value { value: second, interval: None, count: 1 };
+        assert_eq!(finding(value).holds(), Some(true));
+        assert_eq!(finding(Measured::NoImpact { count: 50 }).holds(), Some(true));
+        assert_eq!(finding(Measured::Unbounded { observed: Duration::from_secs(1) }).holds(), Some(false));
+        assert_eq!(finding(Measured::Nothing { reason: Unmeasured::NotReached }).holds(), None);
+        let wrong_unit = Measured::Value { value: Threshold::Ratio(0.1), interval: None, count: 1 };
+        assert_eq!(finding(wrong_unit).holds(), None);
+    }
+}

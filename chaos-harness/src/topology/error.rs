@@ -1,0 +1,79 @@
+//! What can be wrong with a topology.
+
+use thiserror::Error;
+
+/// A topology that cannot be started, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum TopologyError {
+    /// It has no service.
+    #[error("topology `{name}` declares no service; add one with `.service(...)`")]
+    Empty {
+        /// The topology.
+        name: String,
+    },
+    /// A name that cannot be part of a host name.
+    #[error(
+        "`{name}` is not a usable name; use 1 to 40 lower-case letters, digits and `-`, starting with a letter, and not `users`"
+    )]
+    BadName {
+        /// The name as given.
+        name: String,
+    },
+    /// Two services of one name.
+    #[error("service `{name}` is declared twice")]
+    DuplicateService {
+        /// The name.
+        name: String,
+    },
+    /// A name that no service has.
+    #[error("no service is named `{name}`; the topology has: {known}")]
+    UnknownService {
+        /// The name as given.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// Two equal links.
+    #[error("link {link} is declared twice")]
+    DuplicateLink {
+        /// The link.
+        link: String,
+    },
+    /// A service that depends on itself.
+    #[error("service `{name}` is linked to itself")]
+    SelfLink {
+        /// The service.
+        name: String,
+    },
+    /// Neither image nor program.
+    #[error("service `{name}` has nothing to run; give it `.cargo(package, bin)`, `.image(...)` or `.program(...)`")]
+    NothingToRun {
+        /// The service.
+        name: String,
+    },
+    /// An instance count out of range.
+    #[error("service `{name}` asks for {instances} instances; use 1 to 32")]
+    BadInstances {
+        /// The service.
+        name: String,
+        /// The count as given.
+        instances: u16,
+    },
+    /// Port 0 cannot be linked to.
+    #[error("service `{name}` listens on port 0; declare the port it really uses")]
+    BadPort {
+        /// The service.
+        name: String,
+    },
+    /// A placeholder that stands for nothing.
+    #[error(
+        "service `{service}`: `{{{placeholder}}}` stands for nothing; use {{ip}}, {{port}}, {{listen}}, or {{<callee>.url}}, {{<callee>.addr}}, {{<callee>.host}}, {{<callee>.port}} of a linked service"
+    )]
+    UnknownPlaceholder {
+        /// The service.
+        service: String,
+        /// The text between the braces.
+        placeholder: String,
+    },
+}

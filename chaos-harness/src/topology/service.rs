@@ -1,0 +1,222 @@
+//! One service: what runs, where it listens, how to tell that it is healthy.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{InstanceId, TopologyError};
+
+/// The most instances one service may have.
+const MAX_INSTANCES: u16 = 32;
+
+/// One service of a topology.
+///
+/// Every instance finds `LISTEN` (the socket address to bind) in its environment, and for each
+/// linked callee `<CALLEE>_URL`, `<CALLEE>_ADDR` and, with several instances, `<CALLEE>_URLS`.
+/// Arguments and environment values may also name them as placeholders:
+/// `{ip}`, `{port}`, `{listen}`, `{callee.url}`, `{callee.addr}`, `{callee.host}`, `{callee.port}`.
+/// A literal brace is written twice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Service {
+    /// The service's name.
+    pub name: String,
+    /// What the docker runtime runs.
+    pub image: Option<Image>,
+    /// What the process runtime runs.
+    pub program: Option<Program>,
+    /// Arguments of the program or container.
+    pub args: Vec<String>,
+    /// Environment variables.
+    pub env: BTreeMap<String, String>,
+    /// The TCP port on which it listens.
+    pub port: u16,
+    /// How to tell that an instance is healthy.
+    pub health: Health,
+    /// How many instances run.
+    pub instances: u16,
+    /// What happens when an instance ends by itself.
+    pub restart: RestartPolicy,
+}
+
+/// What a container runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Image {
+    /// An image by name; a local one wins over a pull.
+    Named(String),
+    /// An image made locally from a binary of this workspace, without a registry.
+    Cargo(CargoBin),
+}
+
+/// What a child process runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Program {
+    /// An executable file, or a name to look up in `PATH`.
+    Path(PathBuf),
+    /// A binary of this workspace.
+    Cargo(CargoBin),
+}
+
+/// A binary target of the Cargo workspace that the test belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct CargoBin {
+    /// The package.
+    pub package: String,
+    /// The binary target in it.
+    pub bin: String,
+}
+
+/// How to tell that an instance is healthy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "check")]
+pub enum Health {
+    /// A TCP connection is accepted.
+    Tcp {
+        /// How long starting may take.
+        #[serde(with = "humantime_serde")]
+        #[schemars(with = "String")]
+        within: Duration,
+    },
+    /// `GET` on the path answers with a 2xx status.
+    Http {
+        /// The path, with its leading slash.
+        path: String,
+        /// How long starting may take.
+        #[serde(with = "humantime_serde")]
+        #[schemars(with = "String")]
+        within: Duration,
+    },
+}
+
+impl Health {
+    /// How long starting may take.
+    pub fn within(&self) -> Duration {
+        match self {
+            Self::Tcp { within } | Self::Http { within, .. } => *within,
+        }
+    }
+}
+
+/// What happens when an instance ends without being asked to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RestartPolicy {
+    /// It stays down.
+    #[default]
+    Never,
+    /// The runtime starts it again: Docker's restart manager, or the process runtime's supervisor.
+    Always,
+}
+
+impl Service {
+    /// A service that listens on port 8080 and is healthy once it accepts a connection.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            image: None,
+            program: None,
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            port: 8080,
+            health: Health::Tcp { within: Duration::from_secs(30) },
+            instances: 1,
+            restart: RestartPolicy::Never,
+        }
+    }
+
+    /// Runs a binary of this workspace, on every runtime; its image is made locally.
+    #[must_use]
+    pub fn cargo(mut self, package: impl Into<String>, bin: impl Into<String>) -> Self {
+        let bin = CargoBin { package: package.into(), bin: bin.into() };
+        self.image = Some(Image::Cargo(bin.clone()));
+        self.program = Some(Program::Cargo(bin));
+        self
+    }
+
+    /// Runs this image on the docker runtime.
+    #[must_use]
+    pub fn image(mut self, name: impl Into<String>) -> Self {
+        self.image = Some(Image::Named(name.into()));
+        self
+    }
+
+    /// Runs this executable on the process runtime.
+    #[must_use]
+    pub fn program(mut self, path: impl Into<PathBuf>) -> Self {
+        self.program = Some(Program::Path(path.into()));
+        self
+    }
+
+    /// Sets the arguments.
+    #[must_use]
+    pub fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.args = args.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets one environment variable.
+    #[must_use]
+    pub fn env(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.insert(key.into(), value.into());
+        self
+    }
+
+    /// Sets the port on which it listens.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Healthy once `GET path` answers with a 2xx status.
+    #[must_use]
+    pub fn http(mut self, path: impl Into<String>) -> Self {
+        self.health = Health::Http { path: path.into(), within: self.health.within() };
+        self
+    }
+
+    /// How long starting may take before it counts as failed; 30 s by default.
+    #[must_use]
+    pub fn within(mut self, limit: Duration) -> Self {
+        let (Health::Tcp { within } | Health::Http { within, .. }) = &mut self.health;
+        *within = limit;
+        self
+    }
+
+    /// Sets how many instances run.
+    #[must_use]
+    pub fn instances(mut self, count: u16) -> Self {
+        self.instances = count;
+        self
+    }
+
+    /// The runtime starts an instance again when it ends by itself or is killed.
+    #[must_use]
+    pub fn restarts(mut self) -> Self {
+        self.restart = RestartPolicy::Always;
+        self
+    }
+
+    /// The instances of this service.
+    pub fn instance_ids(&self) -> impl Iterator<Item = InstanceId> + '_ {
+        (1..=self.instances).map(|ordinal| InstanceId::new(&self.name, ordinal))
+    }
+
+    pub(super) fn validate(&self) -> Result<(), TopologyError> {
+        let name = || self.name.clone();
+        if self.image.is_none() && self.program.is_none() {
+            return Err(TopologyError::NothingToRun { name: name() });
+        }
+        if !(1..=MAX_INSTANCES).contains(&self.instances) {
+            return Err(TopologyError::BadInstances { name: name(), instances: self.instances });
+        }
+        if self.port == 0 {
+            return Err(TopologyError::BadPort { name: name() });
+        }
+        Ok(())
+    }
+}
