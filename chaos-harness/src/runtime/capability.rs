@@ -1,0 +1,57 @@
+//! Which runtimes there are, and what a fault may ask of one.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where targets run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RuntimeKind {
+    /// Containers, through testcontainers.
+    Docker,
+    /// Child processes on loopback addresses.
+    Process,
+}
+
+/// What a fault may require of a runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Capability {
+    /// Every link runs through a proxy of the harness.
+    Links,
+    /// An instance can be ended at once.
+    Kill,
+    /// An instance can be shut down and started again.
+    Stop,
+    /// An instance can be made to stand still.
+    Pause,
+    /// An instance that ends is started again without a hand.
+    AutomaticRestart,
+    /// Every instance has a network namespace of its own.
+    NetworkNamespace,
+}
+
+impl fmt::Display for RuntimeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Docker => "docker",
+            Self::Process => "process",
+        })
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Links => "link proxies",
+            Self::Kill => "killing an instance",
+            Self::Stop => "stopping an instance",
+            Self::Pause => "pausing an instance",
+            Self::AutomaticRestart => "automatic restart",
+            Self::NetworkNamespace => "a network namespace per instance",
+        })
+    }
+}

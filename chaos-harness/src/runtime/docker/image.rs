@@ -1,0 +1,60 @@
+//! Images: named ones are looked for, those of this workspace are made from a static binary alone.
+
+use std::path::Path;
+
+use bollard::Docker;
+use bollard::query_parameters::{BuildImageOptionsBuilder, CreateImageOptionsBuilder};
+use futures::TryStreamExt;
+
+use super::client::{engine, status_code};
+use crate::runtime::session::PREFIX;
+use crate::runtime::{RuntimeError, artifact};
+use crate::topology::CargoBin;
+
+/// The image of a binary of this workspace, made when its content is new. Its tag is the content's
+/// digest, so that processes that make it at the same time make the same one.
+pub(super) async fn of_binary(docker: &Docker, bin: &CargoBin, executable: &Path) -> Result<String, RuntimeError> {
+    let digest = artifact::digest(executable)?;
+    let name = format!("chaos-harness/{}-{}:{digest}", bin.package, bin.bin).to_lowercase();
+    if !is_here(docker, &name).await? {
+        let context = context(executable).map_err(RuntimeError::io(format!("pack {}", executable.display())))?;
+        let options = BuildImageOptionsBuilder::new().dockerfile("Dockerfile").t(&name).rm(true).build();
+        let build = docker.build_image(options, None, Some(bollard::body_full(context.into())));
+        build.try_collect::<Vec<_>>().await.map_err(engine(format!("build image {name}")))?;
+    }
+    Ok(name)
+}
+
+/// A named image: a local one wins over a pull.
+pub(super) async fn named(docker: &Docker, name: &str) -> Result<String, RuntimeError> {
+    if !is_here(docker, name).await? {
+        let options = CreateImageOptionsBuilder::new().from_image(name).build();
+        let pull = docker.create_image(Some(options), None, None);
+        pull.try_collect::<Vec<_>>()
+            .await
+            .map_err(|error| RuntimeError::NoImage { image: name.to_owned(), reason: error.to_string() })?;
+    }
+    Ok(name.to_owned())
+}
+
+async fn is_here(docker: &Docker, name: &str) -> Result<bool, RuntimeError> {
+    match docker.inspect_image(name).await {
+        Ok(_) => Ok(true),
+        Err(error) if status_code(&error) == Some(404) => Ok(false),
+        Err(error) => Err(engine(format!("inspect image {name}"))(error)),
+    }
+}
+
+/// The build context: the binary and three lines. `STOPSIGNAL` is spelt out and nothing else is in the
+/// image, so that it stays as small as the binary.
+fn context(executable: &Path) -> std::io::Result<Vec<u8>> {
+    let dockerfile = format!("FROM scratch\nCOPY app /app\nLABEL {PREFIX}image=1\nSTOPSIGNAL SIGTERM\nENTRYPOINT [\"/app\"]\n");
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(dockerfile.len() as u64);
+    header.set_mode(0o644);
+    header.set_cksum();
+    archive.append_data(&mut header, "Dockerfile", dockerfile.as_bytes())?;
+    archive.append_path_with_name(executable, "app")?;
+    archive.into_inner()
+}

@@ -1,0 +1,260 @@
+//! Targets as containers, through testcontainers; one labelled network per environment.
+//!
+//! testcontainers creates and starts the containers. What it does not do - own networks with labels,
+//! the negotiated API version, events, a tear-down in parallel - goes through our own client.
+
+mod client;
+mod container;
+mod events;
+mod image;
+mod kill;
+mod network;
+mod sweep;
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bollard::Docker;
+use bollard::models::ContainerInspectResponse;
+use bollard::query_parameters::{LogsOptionsBuilder, StopContainerOptionsBuilder};
+use futures::TryStreamExt;
+use futures::future::join_all;
+use testcontainers::core::ImageExt;
+use testcontainers::runners::AsyncRunner;
+use testcontainers::{ContainerAsync, GenericImage};
+use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
+
+pub(super) use sweep::sweep;
+
+use self::client::{connect, engine, status_code};
+use super::session::LABEL_ENVIRONMENT;
+use super::{
+    Capability, Change, EnvironmentId, InstanceSpec, Killed, Runtime, RuntimeError, RuntimeKind, State, Status, artifact,
+};
+use crate::topology::{Image, InstanceId, Topology};
+
+/// An environment of containers.
+#[derive(Debug)]
+pub(crate) struct DockerRuntime {
+    id: EnvironmentId,
+    docker: Docker,
+    version: String,
+    network: network::Network,
+    /// Image names by service, filled in by `prepare`.
+    images: Mutex<BTreeMap<String, String>>,
+    instances: Mutex<HashMap<InstanceId, Instance>>,
+    changes: broadcast::Sender<Change>,
+    listener: JoinHandle<()>,
+}
+
+/// A started instance; testcontainers' handle removes the container when it is dropped.
+#[derive(Debug)]
+struct Instance {
+    port: u16,
+    _container: ContainerAsync<GenericImage>,
+}
+
+impl DockerRuntime {
+    /// Connects to the engine and makes the environment's network.
+    pub(crate) async fn open(id: &EnvironmentId) -> Result<Self, RuntimeError> {
+        let docker = connect().await?;
+        let version = docker.version().await.map_err(engine("tell its version"))?;
+        let network = network::create(&docker, id).await?;
+        let (changes, _) = broadcast::channel(1024);
+        let listener = events::listen(docker.clone(), id.clone(), network.name.clone(), changes.clone());
+        Ok(Self {
+            id: id.clone(),
+            version: format!("docker {}", version.version.unwrap_or_default()),
+            listener: tokio::spawn(listener),
+            docker,
+            network,
+            images: Mutex::default(),
+            instances: Mutex::default(),
+            changes,
+        })
+    }
+
+    fn name(&self, id: &InstanceId) -> String {
+        container::name(&self.id, id)
+    }
+
+    fn port(&self, id: &InstanceId) -> Result<u16, RuntimeError> {
+        let instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
+        let instance = instances.get(id).ok_or_else(|| RuntimeError::UnknownInstance { instance: id.clone() })?;
+        Ok(instance.port)
+    }
+
+    async fn inspect(&self, id: &InstanceId) -> Result<ContainerInspectResponse, RuntimeError> {
+        self.docker.inspect_container(&self.name(id), None).await.map_err(engine(format!("inspect {id}")))
+    }
+
+    async fn image(&self, image: &Image) -> Result<String, RuntimeError> {
+        match image {
+            Image::Named(name) => image::named(&self.docker, name).await,
+            Image::Cargo(bin) => {
+                let building = bin.clone();
+                let built = tokio::task::spawn_blocking(move || artifact::build(&building)).await;
+                let executable = built.map_err(engine("finish a build"))??;
+                image::of_binary(&self.docker, bin, &executable).await
+            }
+        }
+    }
+
+    /// Waits until the engine has noticed that process `pid` is gone.
+    async fn wait_for_end(&self, id: &InstanceId, pid: u32) -> Result<(), RuntimeError> {
+        let mut pause = Duration::from_millis(1);
+        while self.status(id).await?.pid == Some(pid) {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Runtime for DockerRuntime {
+    fn kind(&self) -> RuntimeKind {
+        RuntimeKind::Docker
+    }
+
+    fn version(&self) -> String {
+        self.version.clone()
+    }
+
+    fn capabilities(&self) -> &'static [Capability] {
+        &[
+            Capability::Links,
+            Capability::Kill,
+            Capability::Stop,
+            Capability::Pause,
+            Capability::AutomaticRestart,
+            Capability::NetworkNamespace,
+        ]
+    }
+
+    fn link_host(&self) -> IpAddr {
+        self.network.gateway
+    }
+
+    fn listen_address(&self, _: &InstanceId, port: u16) -> SocketAddr {
+        // Inside a container only its own network can reach it.
+        SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))
+    }
+
+    async fn prepare(&self, topology: &Topology) -> Result<(), RuntimeError> {
+        let mut names: BTreeMap<String, String> = BTreeMap::new();
+        let mut known: Vec<(&Image, String)> = Vec::new();
+        for service in topology.services.values() {
+            let image = service.image.as_ref().ok_or_else(|| RuntimeError::NothingToRun {
+                service: service.name.clone(),
+                runtime: RuntimeKind::Docker,
+                hint: "`.image(...)` or `.cargo(package, bin)`",
+            })?;
+            let name = match known.iter().find(|(other, _)| *other == image) {
+                Some((_, name)) => name.clone(),
+                None => self.image(image).await?,
+            };
+            known.push((image, name.clone()));
+            names.insert(service.name.clone(), name);
+        }
+        *self.images.lock().unwrap_or_else(PoisonError::into_inner) = names;
+        Ok(())
+    }
+
+    async fn start(&self, spec: &InstanceSpec) -> Result<(), RuntimeError> {
+        let images = self.images.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let image = images.get(&spec.id.service).ok_or_else(|| RuntimeError::UnknownInstance { instance: spec.id.clone() })?;
+        let port = spec.service.port;
+        let request = container::request(&self.id, &self.network.name, image, spec);
+        let request = request.with_label(events::LABEL_PORT, port.to_string());
+        let container = request.start().await.map_err(engine(format!("start {}", spec.id)))?;
+        let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
+        instances.insert(spec.id.clone(), Instance { port, _container: container });
+        Ok(())
+    }
+
+    async fn stop(&self, id: &InstanceId, grace: Duration) -> Result<(), RuntimeError> {
+        let seconds = i32::try_from(grace.as_secs_f64().ceil() as i64).unwrap_or(i32::MAX);
+        let options = StopContainerOptionsBuilder::new().t(seconds).build();
+        match self.docker.stop_container(&self.name(id), Some(options)).await {
+            // 304: it had stopped already.
+            Err(error) if status_code(&error) != Some(304) => Err(engine(format!("stop {id}"))(error)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn kill(&self, id: &InstanceId) -> Result<Killed, RuntimeError> {
+        let before = self.status(id).await?;
+        let Some(pid) = before.pid else {
+            return Err(RuntimeError::NotRunning { instance: id.clone(), action: "killed" });
+        };
+        let details = self.inspect(id).await?;
+        let container = details.id.unwrap_or_default();
+        if kill::process(pid, &container)? {
+            self.wait_for_end(id, pid).await?;
+            return Ok(Killed { mechanism: format!("SIGKILL to process {pid}") });
+        }
+        kill::through_engine(&self.docker, &self.name(id), id).await
+    }
+
+    async fn pause(&self, id: &InstanceId) -> Result<(), RuntimeError> {
+        self.docker.pause_container(&self.name(id)).await.map_err(engine(format!("pause {id}")))
+    }
+
+    async fn resume(&self, id: &InstanceId) -> Result<(), RuntimeError> {
+        if self.status(id).await?.state != State::Paused {
+            return Ok(());
+        }
+        self.docker.unpause_container(&self.name(id)).await.map_err(engine(format!("resume {id}")))
+    }
+
+    async fn start_again(&self, id: &InstanceId) -> Result<(), RuntimeError> {
+        match self.docker.start_container(&self.name(id), None).await {
+            // 304: it runs already.
+            Err(error) if status_code(&error) != Some(304) => Err(engine(format!("start {id} again"))(error)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn status(&self, id: &InstanceId) -> Result<Status, RuntimeError> {
+        let port = self.port(id)?;
+        Ok(container::status(&self.inspect(id).await?, &self.network.name, port))
+    }
+
+    async fn logs(&self, id: &InstanceId, lines: usize) -> Result<Vec<String>, RuntimeError> {
+        self.port(id)?;
+        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(&lines.to_string()).build();
+        let stream = self.docker.logs(&self.name(id), Some(options));
+        let chunks: Vec<_> = stream.try_collect().await.map_err(engine(format!("read the logs of {id}")))?;
+        let text: String = chunks.iter().map(|chunk| String::from_utf8_lossy(chunk.as_ref()).into_owned()).collect();
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    async fn destroy(&self) -> Result<(), RuntimeError> {
+        self.listener.abort();
+        let handles: Vec<Instance> = {
+            let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
+            instances.drain().map(|(_, instance)| instance).collect()
+        };
+        join_all(handles.into_iter().map(|instance| instance._container.rm())).await;
+        // By label, for whatever a cancelled start left, and for what the handles could not remove.
+        let label = format!("{LABEL_ENVIRONMENT}={}", self.id.name());
+        let rest: Vec<String> = sweep::containers(&self.docker, &label).await?.into_iter().map(|(name, _)| name).collect();
+        sweep::remove_containers(&self.docker, &rest).await?;
+        network::remove(&self.docker, &self.network.name).await
+    }
+}
+
+impl Drop for DockerRuntime {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
+}

@@ -1,0 +1,52 @@
+//! The network of an environment.
+
+use std::net::{IpAddr, TcpListener};
+
+use bollard::Docker;
+use bollard::models::NetworkCreateRequest;
+
+use super::client::{engine, status_code};
+use crate::runtime::{EnvironmentId, RuntimeError};
+
+/// A bridge network of our own, and the address at which its containers find this machine.
+#[derive(Debug)]
+pub(super) struct Network {
+    pub(super) name: String,
+    pub(super) gateway: IpAddr,
+}
+
+/// Makes the network. When its gateway is no address of this machine, it is removed again.
+pub(super) async fn create(docker: &Docker, id: &EnvironmentId) -> Result<Network, RuntimeError> {
+    let request = NetworkCreateRequest {
+        name: id.name().to_owned(),
+        driver: Some("bridge".to_owned()),
+        labels: Some(id.labels().into_iter().collect()),
+        ..Default::default()
+    };
+    docker.create_network(request).await.map_err(engine(format!("create network {}", id.name())))?;
+    match gateway(docker, id.name()).await {
+        Ok(gateway) => Ok(Network { name: id.name().to_owned(), gateway }),
+        Err(error) => {
+            remove(docker, id.name()).await?;
+            Err(error)
+        }
+    }
+}
+
+async fn gateway(docker: &Docker, name: &str) -> Result<IpAddr, RuntimeError> {
+    let details = docker.inspect_network(name, None).await.map_err(engine(format!("inspect network {name}")))?;
+    let configs = details.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
+    let text = configs.into_iter().find_map(|config| config.gateway).unwrap_or_default();
+    let remote = || RuntimeError::RemoteEngine { gateway: text.clone() };
+    let gateway: IpAddr = text.split('/').next().unwrap_or_default().parse().map_err(|_| remote())?;
+    TcpListener::bind((gateway, 0)).map_err(|_| remote())?;
+    Ok(gateway)
+}
+
+/// Removes the network; one that is gone already is fine.
+pub(super) async fn remove(docker: &Docker, name: &str) -> Result<(), RuntimeError> {
+    match docker.remove_network(name).await {
+        Err(error) if status_code(&error) != Some(404) => Err(engine(format!("remove network {name}"))(error)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,70 @@
+//! Removes what dead test processes left with the engine.
+
+use std::collections::HashMap;
+
+use bollard::Docker;
+use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOptionsBuilder, RemoveContainerOptionsBuilder};
+use futures::future::join_all;
+
+use super::client::{connect, engine, status_code};
+use super::network;
+use crate::runtime::session::{LABEL_ENVIRONMENT, Owner};
+use crate::runtime::{Leftover, RuntimeError};
+
+/// Finds the containers and networks whose owner is gone, and removes them unless `check` is set.
+pub(crate) async fn sweep(check: bool) -> Result<Vec<Leftover>, RuntimeError> {
+    let docker = connect().await?;
+    let containers = containers(&docker, LABEL_ENVIRONMENT).await?;
+    let dead_containers = containers.into_iter().filter(|(_, labels)| is_dead(labels));
+    let containers: Vec<String> = dead_containers.map(|(name, _)| name).collect();
+    let networks = dead_networks(&docker).await?;
+    if !check {
+        remove_containers(&docker, &containers).await?;
+        for name in &networks {
+            network::remove(&docker, name).await?;
+        }
+    }
+    let containers = containers.into_iter().map(|name| Leftover::new("container", name));
+    Ok(containers.chain(networks.into_iter().map(|name| Leftover::new("network", name))).collect())
+}
+
+fn is_dead(labels: &HashMap<String, String>) -> bool {
+    Owner::from_labels(labels).is_some_and(|owner| owner.is_gone())
+}
+
+/// The containers that carry `label` (`key` or `key=value`), running or not, with their labels.
+pub(super) async fn containers(
+    docker: &Docker,
+    label: &str,
+) -> Result<Vec<(String, HashMap<String, String>)>, RuntimeError> {
+    let filters = HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
+    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+    let found = docker.list_containers(Some(options)).await.map_err(engine("list containers"))?;
+    let named = found.into_iter().filter_map(|container| {
+        let name = container.names?.into_iter().next()?.trim_start_matches('/').to_owned();
+        Some((name, container.labels.unwrap_or_default()))
+    });
+    Ok(named.collect())
+}
+
+async fn dead_networks(docker: &Docker) -> Result<Vec<String>, RuntimeError> {
+    let filters = HashMap::from([("label".to_owned(), vec![LABEL_ENVIRONMENT.to_owned()])]);
+    let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
+    let networks = docker.list_networks(Some(options)).await.map_err(engine("list networks"))?;
+    let dead = networks.into_iter().filter(|network| network.labels.as_ref().is_some_and(is_dead));
+    Ok(dead.filter_map(|network| network.name).collect())
+}
+
+/// Removes containers by force, all at once; those that are gone already are fine.
+pub(super) async fn remove_containers(docker: &Docker, names: &[String]) -> Result<(), RuntimeError> {
+    let removals = names.iter().map(|name| async move {
+        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        match docker.remove_container(name, Some(options)).await {
+            // 404: gone; 409: being removed by somebody else this moment.
+            Err(error) if !matches!(status_code(&error), Some(404 | 409)) => Some(format!("container {name} ({error})")),
+            _ => None,
+        }
+    });
+    let failed: Vec<String> = join_all(removals).await.into_iter().flatten().collect();
+    if failed.is_empty() { Ok(()) } else { Err(RuntimeError::LeftBehind { what: failed }) }
+}

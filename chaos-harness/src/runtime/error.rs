@@ -1,0 +1,125 @@
+//! What can go wrong with a runtime.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::RuntimeKind;
+use crate::topology::InstanceId;
+
+/// A failure of a runtime, with what can be done about it.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RuntimeError {
+    /// `CHAOS_RUNTIME` or the `runtime` argument holds an unknown name.
+    #[error("`{given}` is no runtime; set CHAOS_RUNTIME to auto, docker or process")]
+    UnknownRuntime {
+        /// As given.
+        given: String,
+    },
+    /// No Docker engine answers.
+    #[error("no docker engine answers at {endpoint} ({reason}); start it, set DOCKER_HOST, or use CHAOS_RUNTIME=process")]
+    NoEngine {
+        /// Where it was looked for.
+        endpoint: String,
+        /// What came back.
+        reason: String,
+    },
+    /// The crate was built without the docker feature.
+    #[error("this build has no docker runtime; enable the `docker` feature of chaos-harness, or use CHAOS_RUNTIME=process")]
+    NotBuilt,
+    /// The engine refused a request.
+    #[error("docker could not {action}: {reason}")]
+    Engine {
+        /// What was asked.
+        action: String,
+        /// What it answered.
+        reason: String,
+    },
+    /// The gateway of a container network is no address of this machine.
+    #[error("the gateway {gateway} of the container network is no address of this machine, so links cannot be bound there; run the tests on the machine of the engine, or use CHAOS_RUNTIME=process")]
+    RemoteEngine {
+        /// The gateway.
+        gateway: String,
+    },
+    /// A service with nothing to run on this runtime.
+    #[error("service `{service}` has nothing to run on the {runtime} runtime; give it {hint}")]
+    NothingToRun {
+        /// The service.
+        service: String,
+        /// The runtime.
+        runtime: RuntimeKind,
+        /// Which builder call to add.
+        hint: &'static str,
+    },
+    /// An image that is neither here nor to be had.
+    #[error("image `{image}` is not here and could not be pulled ({reason}); build it, or name another")]
+    NoImage {
+        /// The image.
+        image: String,
+        /// What the engine answered.
+        reason: String,
+    },
+    /// A cargo build failed.
+    #[error("building `{bin}` of package `{package}` failed:\n{output}")]
+    Build {
+        /// The package.
+        package: String,
+        /// The binary.
+        bin: String,
+        /// The end of cargo's output.
+        output: String,
+    },
+    /// An executable that cannot be started.
+    #[error("`{program}` of {instance} could not be started: {source}")]
+    Spawn {
+        /// The instance.
+        instance: InstanceId,
+        /// The executable.
+        program: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// An instance that is not in the environment.
+    #[error("there is no {instance} in this environment")]
+    UnknownInstance {
+        /// As given.
+        instance: InstanceId,
+    },
+    /// An instance that is not running, where it has to be.
+    #[error("{instance} is not running, so it cannot be {action}")]
+    NotRunning {
+        /// The instance.
+        instance: InstanceId,
+        /// What was to be done.
+        action: &'static str,
+    },
+    /// No loopback network is free.
+    #[error("no free network under 127.0.0.0/8 after {tried} tries; end other environments")]
+    NoLoopback {
+        /// How many were tried.
+        tried: u32,
+    },
+    /// Some things could not be removed.
+    #[error("left behind: {}", .what.join(", "))]
+    LeftBehind {
+        /// Each, by name, with the reason.
+        what: Vec<String>,
+    },
+    /// A system call failed.
+    #[error("could not {action}: {source}")]
+    Io {
+        /// What was tried.
+        action: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+impl RuntimeError {
+    /// An [`Io`](Self::Io) error for `action`, to be used with `map_err`.
+    pub(crate) fn io(action: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let action = action.into();
+        move |source| Self::Io { action, source }
+    }
+}

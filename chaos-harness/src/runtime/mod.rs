@@ -1,0 +1,181 @@
+//! Where targets run: one small trait, one module per runtime.
+//!
+//! A [`Runtime`] owns one environment: it starts instances, changes their lives, reads their logs, and
+//! takes everything away. What it cannot do it says beforehand ([`Capability`]), so that a plan is
+//! refused before anything is injected.
+
+mod artifact;
+mod capability;
+mod choice;
+#[cfg(feature = "docker")]
+mod docker;
+mod error;
+mod process;
+mod session;
+mod sweep;
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
+
+pub use capability::{Capability, RuntimeKind};
+pub use choice::{Choice, RuntimeChoice, choose};
+pub use error::RuntimeError;
+pub use session::EnvironmentId;
+pub use sweep::{Leftover, sweep};
+
+use crate::topology::{InstanceId, Service, Topology};
+
+/// One environment: the instances of a topology on some kind of machine.
+///
+/// # Guarantees
+/// - Everything it makes carries the labels of its [`EnvironmentId`], so that a later run can find it.
+/// - [`destroy`](Self::destroy) may be called again, and goes on past a step that fails.
+/// - A lifecycle call returns when the effect is there: after `kill` the process is gone.
+#[async_trait]
+pub trait Runtime: Send + Sync + Debug {
+    /// Which runtime it is.
+    fn kind(&self) -> RuntimeKind;
+
+    /// The version of what stands behind it, for the journal.
+    fn version(&self) -> String;
+
+    /// What it can do.
+    fn capabilities(&self) -> &'static [Capability];
+
+    /// The address on which links for the targets are bound: reachable by them, and by as few others as possible.
+    fn link_host(&self) -> IpAddr;
+
+    /// The address that an instance is told to bind.
+    fn listen_address(&self, instance: &InstanceId, port: u16) -> SocketAddr;
+
+    /// Makes ready what `topology` runs: builds binaries and images, looks for named ones.
+    ///
+    /// # Errors
+    /// A service that this runtime has nothing to run for; a build that fails.
+    async fn prepare(&self, topology: &Topology) -> Result<(), RuntimeError>;
+
+    /// Starts an instance for the first time and returns when its process runs; health is not waited for.
+    ///
+    /// # Errors
+    /// When it cannot be started; nothing of it is left.
+    async fn start(&self, instance: &InstanceSpec) -> Result<(), RuntimeError>;
+
+    /// Shuts an instance down: asks with `SIGTERM`, and kills after `grace`. It is not restarted by itself.
+    ///
+    /// # Errors
+    /// An unknown instance, or an engine that does not answer.
+    async fn stop(&self, id: &InstanceId, grace: Duration) -> Result<(), RuntimeError>;
+
+    /// Ends an instance at once, as a crash does: its restart policy applies. Returns how it was done.
+    ///
+    /// # Errors
+    /// An unknown instance, one that does not run, or an engine that does not answer.
+    async fn kill(&self, id: &InstanceId) -> Result<Killed, RuntimeError>;
+
+    /// Stands an instance still.
+    ///
+    /// # Errors
+    /// An unknown instance, one that does not run, or an engine that does not answer.
+    async fn pause(&self, id: &InstanceId) -> Result<(), RuntimeError>;
+
+    /// Lets a paused instance go on; does nothing to one that is not paused.
+    ///
+    /// # Errors
+    /// An unknown instance, or an engine that does not answer.
+    async fn resume(&self, id: &InstanceId) -> Result<(), RuntimeError>;
+
+    /// Starts a stopped instance again; does nothing to one that runs.
+    ///
+    /// # Errors
+    /// An unknown instance, or an engine that does not answer.
+    async fn start_again(&self, id: &InstanceId) -> Result<(), RuntimeError>;
+
+    /// What an instance is doing, and where it can be reached now.
+    ///
+    /// # Errors
+    /// An unknown instance, or an engine that does not answer.
+    async fn status(&self, id: &InstanceId) -> Result<Status, RuntimeError>;
+
+    /// The last `lines` lines that an instance printed, oldest first.
+    ///
+    /// # Errors
+    /// An unknown instance, or an engine that does not answer.
+    async fn logs(&self, id: &InstanceId, lines: usize) -> Result<Vec<String>, RuntimeError>;
+
+    /// Changes in the lives of instances, from now on.
+    fn changes(&self) -> broadcast::Receiver<Change>;
+
+    /// Takes everything away: instances, network, files.
+    ///
+    /// # Errors
+    /// What could not be removed, by name; the rest is gone.
+    async fn destroy(&self) -> Result<(), RuntimeError>;
+}
+
+/// All that a runtime must know to start an instance.
+#[derive(Clone, Debug)]
+pub struct InstanceSpec {
+    /// Which instance.
+    pub id: InstanceId,
+    /// Its service.
+    pub service: Service,
+    /// Its arguments, placeholders replaced.
+    pub args: Vec<String>,
+    /// Its environment, placeholders replaced and links added.
+    pub env: BTreeMap<String, String>,
+}
+
+/// What an instance is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Its state.
+    pub state: State,
+    /// Where the harness reaches its port now; `None` unless it runs.
+    pub address: Option<SocketAddr>,
+    /// Its process on this machine, where the runtime knows it.
+    pub pid: Option<u32>,
+    /// How often it was started again by its restart policy.
+    pub restarts: u32,
+}
+
+/// The state of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It runs.
+    Running,
+    /// It stands still.
+    Paused,
+    /// It ended.
+    Exited {
+        /// The exit status; 128 + signal for a signal, as shells count.
+        code: i32,
+        /// Whether the kernel killed it for want of memory.
+        oom: bool,
+    },
+}
+
+/// A change in the life of an instance.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Which instance.
+    pub id: InstanceId,
+    /// When the harness learnt of it.
+    pub at: Instant,
+    /// What it is now.
+    pub status: Status,
+}
+
+/// How an instance was killed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Killed {
+    /// For the journal: `SIGKILL to process 4711`.
+    pub mechanism: String,
+}

@@ -1,0 +1,41 @@
+//! The system calls behind a child's life.
+#![allow(unsafe_code)]
+
+use std::time::Duration;
+
+pub(super) use rustix::process::Signal;
+use rustix::process::{Pid, getppid, kill_process_group, set_parent_process_death_signal};
+use tokio::process::Command;
+
+use crate::runtime::RuntimeError;
+
+/// Makes the child die when the thread that spawns it ends, at the latest when this process does.
+pub(super) fn die_with_parent(command: &mut Command) {
+    let parent = rustix::process::getpid();
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed. These are two bare system
+    // calls (prctl, getppid) that neither allocate nor lock.
+    unsafe {
+        command.pre_exec(move || {
+            set_parent_process_death_signal(Some(Signal::KILL))?;
+            // The parent may have died before the call above; then nobody would ever kill this child.
+            if getppid() == Some(parent) { Ok(()) } else { Err(rustix::io::Errno::SRCH.into()) }
+        });
+    }
+}
+
+/// Sends `signal` to the process group that `pid` leads. A group that is gone is fine.
+pub(super) fn signal(pid: u32, signal: Signal) -> Result<(), RuntimeError> {
+    let Some(group) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(()) };
+    match kill_process_group(group, signal) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(error) => Err(RuntimeError::io(format!("signal process group {pid}"))(error.into())),
+    }
+}
+
+/// Waits until the kernel has stopped `pid`: the signal is delivered a moment after the call.
+pub(super) async fn wait_until_stopped(pid: u32) {
+    let stopped = |stat: String| stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['T', 'Z']));
+    while std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stopped(stat)) {
+        tokio::time::sleep(Duration::from_micros(200)).await;
+    }
+}

@@ -1,0 +1,203 @@
+//! Targets as child processes on loopback addresses: no engine, no image, a fast inner loop.
+//!
+//! Every instance has an address of its own under 127.0.0.0/8, so that it may listen on its declared
+//! port beside others. A child dies with the test process, whatever ends that.
+
+mod child;
+mod loopback;
+mod output;
+mod spawner;
+mod supervisor;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::join_all;
+use tokio::sync::broadcast;
+
+use self::loopback::Loopback;
+use self::supervisor::{Supervised, Wish};
+use super::{
+    Capability, Change, EnvironmentId, InstanceSpec, Killed, Runtime, RuntimeError, RuntimeKind, State, Status, artifact,
+};
+use crate::topology::{InstanceId, Program, Topology};
+
+/// How long a killed child may take to be gone. It takes microseconds; this bounds a stuck kernel.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
+
+/// An environment of child processes.
+#[derive(Debug)]
+pub(crate) struct ProcessRuntime {
+    loopback: Loopback,
+    /// Executables by service, filled in by `prepare`.
+    programs: Mutex<BTreeMap<String, PathBuf>>,
+    instances: Mutex<BTreeMap<InstanceId, Arc<Supervised>>>,
+    changes: broadcast::Sender<Change>,
+}
+
+impl ProcessRuntime {
+    /// Takes a loopback network for the environment.
+    pub(crate) fn open(_: &EnvironmentId) -> Result<Self, RuntimeError> {
+        Ok(Self {
+            loopback: Loopback::take()?,
+            programs: Mutex::default(),
+            instances: Mutex::default(),
+            changes: broadcast::channel(1024).0,
+        })
+    }
+
+    fn instance(&self, id: &InstanceId) -> Result<Arc<Supervised>, RuntimeError> {
+        let instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
+        instances.get(id).cloned().ok_or_else(|| RuntimeError::UnknownInstance { instance: id.clone() })
+    }
+
+    fn running(&self, id: &InstanceId, action: &'static str) -> Result<(Arc<Supervised>, u32), RuntimeError> {
+        let instance = self.instance(id)?;
+        let pid = instance.status().pid;
+        let not_running = || RuntimeError::NotRunning { instance: id.clone(), action };
+        Ok((instance, pid.ok_or_else(not_running)?))
+    }
+}
+
+#[async_trait]
+impl Runtime for ProcessRuntime {
+    fn kind(&self) -> RuntimeKind {
+        RuntimeKind::Process
+    }
+
+    fn version(&self) -> String {
+        let system = rustix::system::uname();
+        format!("{} {}", system.sysname().to_string_lossy(), system.release().to_string_lossy())
+    }
+
+    fn capabilities(&self) -> &'static [Capability] {
+        &[Capability::Links, Capability::Kill, Capability::Stop, Capability::Pause, Capability::AutomaticRestart]
+    }
+
+    fn link_host(&self) -> IpAddr {
+        self.loopback.link_host()
+    }
+
+    fn listen_address(&self, instance: &InstanceId, port: u16) -> SocketAddr {
+        SocketAddr::new(self.loopback.address_of(instance), port)
+    }
+
+    async fn prepare(&self, topology: &Topology) -> Result<(), RuntimeError> {
+        let mut programs = BTreeMap::new();
+        for service in topology.services.values() {
+            let path = match &service.program {
+                Some(Program::Path(path)) => path.clone(),
+                Some(Program::Cargo(bin)) => {
+                    let building = bin.clone();
+                    let build = tokio::task::spawn_blocking(move || artifact::build(&building)).await;
+                    build.map_err(|error| RuntimeError::io("finish a build")(error.into()))??
+                }
+                None => {
+                    return Err(RuntimeError::NothingToRun {
+                        service: service.name.clone(),
+                        runtime: RuntimeKind::Process,
+                        hint: "`.program(...)` or `.cargo(package, bin)`",
+                    });
+                }
+            };
+            programs.insert(service.name.clone(), path);
+        }
+        *self.programs.lock().unwrap_or_else(PoisonError::into_inner) = programs;
+        Ok(())
+    }
+
+    async fn start(&self, spec: &InstanceSpec) -> Result<(), RuntimeError> {
+        let program = self.programs.lock().unwrap_or_else(PoisonError::into_inner).get(&spec.id.service).cloned();
+        let program = program.ok_or_else(|| RuntimeError::UnknownInstance { instance: spec.id.clone() })?;
+        let address = self.listen_address(&spec.id, spec.service.port);
+        let supervised = Supervised::start(spec.clone(), program, address, self.changes.clone()).await?;
+        self.instances.lock().unwrap_or_else(PoisonError::into_inner).insert(spec.id.clone(), supervised);
+        Ok(())
+    }
+
+    async fn stop(&self, id: &InstanceId, grace: Duration) -> Result<(), RuntimeError> {
+        let instance = self.instance(id)?;
+        instance.wish(Wish::Down);
+        let Some(pid) = instance.status().pid else { return Ok(()) };
+        child::signal(pid, child::Signal::TERM)?;
+        child::signal(pid, child::Signal::CONT)?;
+        if !instance.ends_within(pid, grace).await {
+            child::signal(pid, child::Signal::KILL)?;
+            instance.ends_within(pid, GONE_WITHIN).await;
+        }
+        Ok(())
+    }
+
+    async fn kill(&self, id: &InstanceId) -> Result<Killed, RuntimeError> {
+        let (instance, pid) = self.running(id, "killed")?;
+        child::signal(pid, child::Signal::KILL)?;
+        instance.ends_within(pid, GONE_WITHIN).await;
+        Ok(Killed { mechanism: format!("SIGKILL to process {pid}") })
+    }
+
+    async fn pause(&self, id: &InstanceId) -> Result<(), RuntimeError> {
+        let (instance, pid) = self.running(id, "paused")?;
+        child::signal(pid, child::Signal::STOP)?;
+        child::wait_until_stopped(pid).await;
+        instance.set_state(pid, State::Paused);
+        Ok(())
+    }
+
+    async fn resume(&self, id: &InstanceId) -> Result<(), RuntimeError> {
+        let instance = self.instance(id)?;
+        let status = instance.status();
+        if let (State::Paused, Some(pid)) = (status.state, status.pid) {
+            child::signal(pid, child::Signal::CONT)?;
+            instance.set_state(pid, State::Running);
+        }
+        Ok(())
+    }
+
+    async fn start_again(&self, id: &InstanceId) -> Result<(), RuntimeError> {
+        self.instance(id)?.start_again().await
+    }
+
+    async fn status(&self, id: &InstanceId) -> Result<Status, RuntimeError> {
+        Ok(self.instance(id)?.status())
+    }
+
+    async fn logs(&self, id: &InstanceId, lines: usize) -> Result<Vec<String>, RuntimeError> {
+        Ok(self.instance(id)?.output().last(lines))
+    }
+
+    fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    async fn destroy(&self) -> Result<(), RuntimeError> {
+        let instances: Vec<_> = {
+            let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *instances).into_iter().collect()
+        };
+        let ends = instances.into_iter().map(|(id, instance)| async move {
+            instance.wish(Wish::Down);
+            let pid = instance.status().pid?;
+            let killed = child::signal(pid, child::Signal::KILL);
+            let gone = killed.is_ok() && instance.ends_within(pid, GONE_WITHIN).await;
+            (!gone).then(|| format!("process {pid} of {id}"))
+        });
+        let left: Vec<String> = join_all(ends).await.into_iter().flatten().collect();
+        if left.is_empty() { Ok(()) } else { Err(RuntimeError::LeftBehind { what: left }) }
+    }
+}
+
+impl Drop for ProcessRuntime {
+    fn drop(&mut self) {
+        for instance in self.instances.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            instance.wish(Wish::Down);
+            if let Some(pid) = instance.status().pid {
+                // A failure means that it is gone; whatever remains dies with this process.
+                let _ = child::signal(pid, child::Signal::KILL);
+            }
+        }
+    }
+}
