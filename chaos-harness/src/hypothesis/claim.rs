@@ -157,28 +157,6 @@ pub enum HypothesisError {
         /// The claim.
         claim: String,
     },
-    /// A route that the load does not send.
-    #[error("`{claim}` names a route that the load does not send; it sends: {known}")]
-    UnknownRoute {
-        /// The claim.
-        claim: String,
-        /// The routes there are.
-        known: String,
-    },
-    /// A probe that is not declared.
-    #[error("`{claim}` names a probe that is not declared; declared are: {known}")]
-    UnknownProbe {
-        /// The claim.
-        claim: String,
-        /// The probes there are.
-        known: String,
-    },
-    /// MTTD without any signal to detect by.
-    #[error("`{claim}` needs a probe that detects; add one with `.probe(Probe::health(...).detects_below(1.0))`")]
-    NoDetector {
-        /// The claim.
-        claim: String,
-    },
 }
 
 impl Hypothesis {

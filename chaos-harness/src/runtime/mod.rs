@@ -28,6 +28,7 @@ pub use capability::{Capability, RuntimeKind};
 pub use choice::{Choice, RuntimeChoice, choose};
 pub use error::RuntimeError;
 pub use session::EnvironmentId;
+pub(crate) use session::{is_owner_gone, owner_of_this_process};
 pub use sweep::{Leftover, sweep};
 
 use crate::topology::{InstanceId, Service, Topology};

@@ -67,6 +67,16 @@ impl Owner {
     }
 }
 
+/// This process, as it is written into labels and journals.
+pub(crate) fn owner_of_this_process() -> String {
+    Owner::this_process().to_string()
+}
+
+/// Whether the process that `owner` names is known to be gone; what names no process is.
+pub(crate) fn is_owner_gone(owner: &str) -> bool {
+    owner.parse::<Owner>().map_or(true, |owner| owner.is_gone())
+}
+
 impl std::fmt::Display for Owner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}/{}", self.pid, self.started, self.machine)

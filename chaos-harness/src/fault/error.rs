@@ -1,0 +1,66 @@
+//! What can be wrong with a fault, or go wrong with it.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::link::LinkError;
+use crate::runtime::{Capability, RuntimeError, RuntimeKind};
+use crate::topology::{InstanceId, TopologyError};
+
+/// A fault that cannot be applied or undone, and why.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum FaultError {
+    /// It names a service that is not there.
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
+    /// It names an instance that is not there.
+    #[error("there is no {instance}; service `{service}` has {instances} instance(s)", service = .instance.service)]
+    UnknownInstance {
+        /// As given.
+        instance: InstanceId,
+        /// How many there are.
+        instances: u16,
+    },
+    /// It names a link that was not declared.
+    #[error("link {caller} -> {callee} was not declared; declared are: {declared}")]
+    UnknownLink {
+        /// The caller.
+        caller: String,
+        /// The callee.
+        callee: String,
+        /// The links there are.
+        declared: String,
+    },
+    /// A hold or offset out of range.
+    #[error("`{fault}`: a {what} of {given} is outside {range}", given = humantime::format_duration(*.given))]
+    OutOfRange {
+        /// The fault.
+        fault: String,
+        /// Hold or offset.
+        what: &'static str,
+        /// As given.
+        given: Duration,
+        /// What is accepted.
+        range: &'static str,
+    },
+    /// The runtime cannot do what the fault requires.
+    #[error("`{fault}` requires {capability}, which the {runtime} runtime does not have{hint}")]
+    NotCapable {
+        /// The fault.
+        fault: String,
+        /// What it takes.
+        capability: Capability,
+        /// The runtime that was chosen.
+        runtime: RuntimeKind,
+        /// What to do instead, with leading punctuation; may be empty.
+        hint: &'static str,
+    },
+    /// The link proxy refused.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The runtime refused.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+}

@@ -1,0 +1,110 @@
+//! Faults: what goes wrong, where, and how it is undone.
+//!
+//! One file per kind, one line in the list at the end of this page: that enters a kind in the plan's
+//! data format, the conformance suite and the reports. Faults on a link are toxics, in
+//! [`link::toxic`](crate::link::toxic).
+//!
+//! # Guarantees
+//! - [`inject`](FaultKind::inject) returns when the fault holds for every live and every new
+//!   connection or instance that it names, or returns an error and nothing is applied.
+//! - [`roll_back`](Injected::roll_back) may be called again, and tolerates a fault that never took.
+//! - [`attest`](Injected::attest) measures that the fault bit; it never assumes it.
+
+mod attestation;
+mod builder;
+mod error;
+mod injection;
+mod kill;
+mod link;
+mod pause;
+mod register;
+mod stop;
+
+use async_trait::async_trait;
+
+pub use attestation::Attestation;
+pub use builder::{LinkRef, TargetRef, link, target};
+pub use error::FaultError;
+pub use injection::Injection;
+pub use kill::Kill;
+pub use link::LinkFault;
+pub use pause::Pause;
+pub use stop::Stop;
+
+use crate::environment::Environment;
+use crate::runtime::Capability;
+use crate::safety::BlastRadius;
+use crate::topology::{InstanceId, Topology};
+
+/// What every kind of fault says of itself and can do.
+#[async_trait]
+pub trait FaultKind: Send + Sync {
+    /// For people: `latency 5s on order -> inventory`.
+    fn describe(&self) -> String;
+
+    /// The services that it touches.
+    fn services(&self) -> Vec<&str>;
+
+    /// What the runtime must be able to do.
+    fn requires(&self) -> &'static [Capability];
+
+    /// The least radius that it can have.
+    fn radius(&self) -> BlastRadius {
+        BlastRadius::SingleService
+    }
+
+    /// Checks names and numbers against the topology, before anything is started.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, by name.
+    fn validate(&self, topology: &Topology) -> Result<(), FaultError>;
+
+    /// Applies it; see the guarantees above.
+    ///
+    /// # Errors
+    /// When it could not be applied; then nothing is applied.
+    async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError>;
+}
+
+/// A fault in force.
+#[async_trait]
+pub trait Injected: Send + Sync {
+    /// How it was done, for the journal: `link proxy`, `SIGKILL`, ...
+    fn mechanism(&self) -> String;
+
+    /// Measures whether it has bitten since it was applied.
+    async fn attest(&mut self, environment: &Environment) -> Attestation;
+
+    /// Undoes it.
+    ///
+    /// # Errors
+    /// When the effect may still be there; calling again is safe.
+    async fn roll_back(&mut self, environment: &Environment) -> Result<(), FaultError>;
+
+    /// Measures whether the effect is gone after [`roll_back`](Self::roll_back).
+    async fn attest_gone(&mut self, environment: &Environment) -> Attestation;
+}
+
+/// The instances that a fault on `service` names: one by ordinal, or all of them.
+fn instances_of(topology: &Topology, service: &str, ordinal: Option<u16>) -> Result<Vec<InstanceId>, FaultError> {
+    let declared = topology.get(service)?;
+    match ordinal {
+        None => Ok(declared.instance_ids().collect()),
+        Some(ordinal) if (1..=declared.instances).contains(&ordinal) => Ok(vec![InstanceId::new(service, ordinal)]),
+        Some(ordinal) => Err(FaultError::UnknownInstance {
+            instance: InstanceId::new(service, ordinal),
+            instances: declared.instances,
+        }),
+    }
+}
+
+register::faults! {
+    /// A toxic on a declared link.
+    Link(LinkFault) = "link",
+    /// The processes of a service end at once, without a chance to clean up.
+    Kill(Kill) = "kill",
+    /// The processes of a service stand still.
+    Pause(Pause) = "pause",
+    /// A service is shut down for the hold, then started again.
+    Stop(Stop) = "stop",
+}

@@ -1,0 +1,19 @@
+//! What an experiment leaves behind: one JSON file, which reports and gates read.
+//!
+//! While an experiment runs, its [`Writer`] appends [`Record`]s to a `.partial` file; a killed test
+//! process leaves that, and the [reader](read_dir) makes of it a journal that says `interrupted`. A complete
+//! journal replaces it by an atomic rename. Both are the same thing: a [`Journal`] is the sum of its records.
+
+mod error;
+mod model;
+mod reader;
+mod record;
+mod writer;
+
+pub use error::JournalError;
+pub use model::{
+    Event, InjectionRecord, Journal, Milestones, Outlook, Phase, Problem, Status, TestRef, Versions, What, SCHEMA_VERSION,
+};
+pub use reader::{Entry, read_dir, read_file};
+pub use record::Record;
+pub use writer::Writer;

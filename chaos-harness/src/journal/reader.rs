@@ -1,0 +1,102 @@
+//! Reads journals, whole ones and those of killed test processes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Journal, JournalError, Record, SCHEMA_VERSION, Status};
+use crate::runtime::is_owner_gone;
+
+/// What a file in a journal folder turned out to be.
+#[derive(Debug)]
+pub struct Entry {
+    /// The file.
+    pub path: PathBuf,
+    /// The journal, or why it cannot be read.
+    pub journal: Result<Journal, JournalError>,
+}
+
+/// Reads every journal in `folder`, sorted by file name. An unreadable file is an entry with an error,
+/// never dropped. Of several runs of one experiment, the latest counts.
+///
+/// # Errors
+/// When the folder cannot be read; one that does not exist is empty.
+pub fn read_dir(folder: &Path) -> Result<Vec<Entry>, JournalError> {
+    let io = |source| JournalError::Io { action: "read", path: folder.to_owned(), source };
+    let files = match fs::read_dir(folder) {
+        Ok(files) => files,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io(error)),
+    };
+    let mut paths = files.map(|file| Ok(file.map_err(io)?.path())).collect::<Result<Vec<_>, JournalError>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json" || extension == "partial"));
+    paths.sort();
+    let entries = paths.into_iter().map(|path| Entry { journal: read_file(&path), path }).collect();
+    Ok(latest_runs(entries))
+}
+
+/// Reads one journal file, `.json` or `.partial`.
+///
+/// # Errors
+/// When it cannot be read, is no journal, was cut off before its first line ended, or is of another version.
+pub fn read_file(path: &Path) -> Result<Journal, JournalError> {
+    let text = fs::read_to_string(path).map_err(|source| JournalError::Io { action: "read", path: path.to_owned(), source })?;
+    let journal = if path.extension().is_some_and(|extension| extension == "partial") {
+        from_records(path, &text)?
+    } else {
+        from_whole(path, &text)?
+    };
+    journal.samples.decode().map_err(|error| malformed(path, error.to_string()))?;
+    Ok(journal)
+}
+
+fn from_whole(path: &Path, text: &str) -> Result<Journal, JournalError> {
+    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| malformed(path, error.to_string()))?;
+    check_version(path, &value)?;
+    serde_json::from_value(value).map_err(|error| malformed(path, error.to_string()))
+}
+
+/// The sum of the records. The last line may have been cut off by the end of the process; any other
+/// line that cannot be read makes the file malformed.
+fn from_records(path: &Path, text: &str) -> Result<Journal, JournalError> {
+    let mut lines = text.split_inclusive('\n').enumerate();
+    let (_, head) = lines.next().ok_or_else(|| malformed(path, "it is empty".to_owned()))?;
+    let value: serde_json::Value = serde_json::from_str(head).map_err(|error| malformed(path, error.to_string()))?;
+    check_version(path, &value["data"]["journal"])?;
+    let record = serde_json::from_value(value).map_err(|error| malformed(path, error.to_string()))?;
+    let Record::Head { owner, journal: mut sum } = record else {
+        return Err(malformed(path, "its first line is no head".to_owned()));
+    };
+    for (number, line) in lines {
+        match serde_json::from_str(line) {
+            Ok(record) => sum.apply(record),
+            Err(_) if !line.ends_with('\n') => break,
+            Err(error) => return Err(malformed(path, format!("line {}: {error}", number + 1))),
+        }
+    }
+    sum.status = if is_owner_gone(&owner) { Status::Interrupted } else { Status::Running };
+    Ok(*sum)
+}
+
+fn check_version(path: &Path, journal: &serde_json::Value) -> Result<(), JournalError> {
+    match journal["schema"].as_u64() {
+        Some(found) if found == u64::from(SCHEMA_VERSION) => Ok(()),
+        Some(found) => Err(JournalError::Version { path: path.to_owned(), found, known: SCHEMA_VERSION }),
+        None => Err(malformed(path, "it has no `schema` version".to_owned())),
+    }
+}
+
+fn malformed(path: &Path, reason: String) -> JournalError {
+    JournalError::Malformed { path: path.to_owned(), reason }
+}
+
+/// Drops the journals of runs that a later run of the same experiment replaced.
+fn latest_runs(entries: Vec<Entry>) -> Vec<Entry> {
+    let key = |journal: &Journal| (journal.test.package.clone(), journal.test.target.clone(), journal.plan.name.clone());
+    let readable = || entries.iter().filter_map(|entry| entry.journal.as_ref().ok());
+    let superseded: Vec<String> = readable()
+        .filter(|old| readable().any(|new| key(new) == key(old) && (new.started_at, &new.run) > (old.started_at, &old.run)))
+        .map(|old| old.run.clone())
+        .collect();
+    let is_current = |entry: &Entry| entry.journal.as_ref().map_or(true, |journal| !superseded.contains(&journal.run));
+    entries.into_iter().filter(is_current).collect()
+}

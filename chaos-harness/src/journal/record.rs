@@ -1,0 +1,90 @@
+//! One line of a `.partial` file.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Event, InjectionRecord, Journal, Problem, Status};
+use crate::hypothesis::{Finding, Verdict};
+use crate::load::LagReport;
+use crate::measure::{SampleColumns, Series};
+
+/// Something that was added to a journal while its experiment ran.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "record", content = "data")]
+pub enum Record {
+    /// The first line: everything that is known at the start.
+    Head {
+        /// The process that writes.
+        owner: String,
+        /// The journal so far.
+        journal: Box<Journal>,
+    },
+    /// Something happened.
+    Event(Event),
+    /// An injection was made, or more is known of it.
+    Injection {
+        /// Its index.
+        index: usize,
+        /// What is known of it.
+        record: Box<InjectionRecord>,
+    },
+    /// Requests ended. While the experiment runs they come in pieces; at its end, all of them at once.
+    Samples(SampleColumns),
+    /// The probes have stopped.
+    Probes(Vec<Series>),
+    /// The load generator has stopped.
+    Generator(LagReport),
+    /// The baseline was measured.
+    SteadyState(Vec<Finding>),
+    /// The hypotheses were measured.
+    Findings(Vec<Finding>),
+    /// The experiment was judged.
+    Verdict(Verdict),
+    /// What was seen, in words.
+    Observation(String),
+    /// Something went wrong with the experiment itself.
+    Problem(Problem),
+    /// The last lines of the instances.
+    Logs(BTreeMap<String, Vec<String>>),
+    /// It has ended.
+    End {
+        /// How long it took.
+        #[serde(with = "humantime_serde")]
+        took: Duration,
+    },
+}
+
+impl Journal {
+    /// Adds what `record` says. Pieces of samples are appended; everything else replaces what was there.
+    pub fn apply(&mut self, record: Record) {
+        match record {
+            Record::Head { journal, .. } => *self = *journal,
+            Record::Event(event) => self.events.push(event),
+            Record::Injection { index, record } if index < self.injections.len() => self.injections[index] = *record,
+            Record::Injection { record, .. } => self.injections.push(*record),
+            Record::Samples(columns) => self.append(&columns),
+            Record::Probes(series) => self.probes = series,
+            Record::Generator(report) => self.generator = Some(report),
+            Record::SteadyState(findings) => self.steady_state = findings,
+            Record::Findings(findings) => self.findings = findings,
+            Record::Verdict(verdict) => self.verdict = Some(verdict),
+            Record::Observation(text) => self.plan.story.observation = text,
+            Record::Problem(problem) => self.problems.push(problem),
+            Record::Logs(logs) => self.logs = logs,
+            Record::End { took } => {
+                self.took = Some(took);
+                self.status = Status::Complete;
+            }
+        }
+    }
+
+    /// Columns that cannot be decoded are dropped here; the reader has refused them before.
+    fn append(&mut self, columns: &SampleColumns) {
+        let (Ok(mut samples), Ok(more)) = (self.samples.decode(), columns.decode()) else { return };
+        samples.extend(more);
+        samples.sort_by_key(|sample| sample.intended);
+        self.samples = SampleColumns::encode(&samples);
+    }
+}

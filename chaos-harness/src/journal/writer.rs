@@ -1,0 +1,98 @@
+//! Writes a journal while its experiment runs.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::{Journal, JournalError, Record};
+use crate::runtime::owner_of_this_process;
+
+/// The journal of a running experiment: in memory, and line by line on disk.
+#[derive(Debug)]
+pub struct Writer {
+    journal: Journal,
+    partial: File,
+    partial_path: PathBuf,
+    path: PathBuf,
+}
+
+impl Writer {
+    /// Begins a journal in `folder`, which is made if need be.
+    ///
+    /// # Errors
+    /// When the folder or the file cannot be written.
+    pub fn begin(folder: &Path, journal: Journal) -> Result<Self, JournalError> {
+        let io = |action, path: &Path| {
+            let path = path.to_owned();
+            move |source| JournalError::Io { action, path, source }
+        };
+        fs::create_dir_all(folder).map_err(io("make", folder))?;
+        let stem = file_stem(&journal);
+        let partial_path = folder.join(format!("{stem}.{}.partial", journal.run));
+        let partial = File::create(&partial_path).map_err(io("write", &partial_path))?;
+        let mut writer = Self { path: folder.join(format!("{stem}.json")), partial, partial_path, journal };
+        let head = Record::Head { owner: owner_of_this_process(), journal: Box::new(writer.journal.clone()) };
+        writer.append(&head)?;
+        Ok(writer)
+    }
+
+    /// Adds a record, in memory and on disk.
+    ///
+    /// # Errors
+    /// When the file cannot be written; in memory it is added all the same.
+    pub fn add(&mut self, record: Record) -> Result<(), JournalError> {
+        let appended = self.append(&record);
+        self.journal.apply(record);
+        appended
+    }
+
+    /// Writes a record to disk only: samples come in pieces while the experiment runs, and whole at its end.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn append(&mut self, record: &Record) -> Result<(), JournalError> {
+        let write = |file: &mut File| -> io::Result<()> {
+            let mut line = serde_json::to_vec(record)?;
+            line.push(b'\n');
+            file.write_all(&line)
+        };
+        write(&mut self.partial).map_err(|source| self.io("write", source))
+    }
+
+    /// The journal so far.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Replaces the `.partial` file by the whole journal, by an atomic rename, and returns both.
+    ///
+    /// # Errors
+    /// When the file cannot be written; the `.partial` file is then still there.
+    pub fn complete(mut self) -> Result<(Journal, PathBuf), JournalError> {
+        self.journal.status = super::Status::Complete;
+        let write = || -> io::Result<()> {
+            let folder = self.path.parent().unwrap_or(Path::new("."));
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            let mut buffer = io::BufWriter::new(&mut file);
+            serde_json::to_writer(&mut buffer, &self.journal)?;
+            buffer.flush()?;
+            drop(buffer);
+            file.as_file().sync_all()?;
+            file.persist(&self.path)?;
+            fs::remove_file(&self.partial_path)
+        };
+        write().map_err(|source| self.io("complete", source))?;
+        Ok((self.journal, self.path))
+    }
+
+    fn io(&self, action: &'static str, source: io::Error) -> JournalError {
+        JournalError::Io { action, path: self.partial_path.clone(), source }
+    }
+}
+
+/// The file name of an experiment's journal: a later run of the same experiment replaces the earlier one's.
+fn file_stem(journal: &Journal) -> String {
+    let test = &journal.test;
+    let usable = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '.' };
+    format!("{}.{}.{}", test.package, test.target, journal.plan.name).chars().map(usable).collect()
+}
