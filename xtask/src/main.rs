@@ -1,2 +1,27 @@
-//! The commands of the project.
-fn main() {}
+//! The commands of the project: `cargo xtask <command>`. One file per command; this one only dispatches.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod tidy;
+
+/// The commands of chaos-harness.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check the house rules that compiler and linters do not know.
+    Tidy,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    match Cli::parse().command {
+        Command::Tidy => tidy::run(),
+    }
+}
