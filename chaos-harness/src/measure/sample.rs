@@ -7,16 +7,18 @@ use serde::{Deserialize, Serialize};
 
 /// One request: when it was due, when it left, when it ended, and how.
 ///
-/// All moments count from the origin of the experiment's [`Clock`](crate::clock::Clock).
+/// All moments count from the origin of the experiment's [`Clock`](crate::clock::Clock), and
+/// `intended <= sent`, `intended <= end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
     /// Index of the request in the load's list of requests; its route is named there.
     pub route: u16,
     /// When the schedule wanted the request to leave.
     pub intended: Duration,
-    /// When it left.
+    /// When it left. For [`Outcome::Unsent`]: when the generator gave it up.
     pub sent: Duration,
-    /// When its outcome was known.
+    /// When its outcome was known. For [`Outcome::Unsent`]: when its deadline would have passed, since its
+    /// user waited for an answer in vain; so a request that was not sent cannot make a quantile look better.
     pub end: Duration,
     /// How it ended.
     pub outcome: Outcome,
@@ -32,6 +34,11 @@ impl Sample {
     /// How late the generator sent the request.
     pub fn lag(&self) -> Duration {
         self.sent.saturating_sub(self.intended)
+    }
+
+    /// When the generator knew this sample; unlike [`Sample::end`] never in the future.
+    pub fn known_at(&self) -> Duration {
+        if self.outcome == Outcome::Unsent { self.sent } else { self.end }
     }
 }
 
@@ -57,7 +64,8 @@ pub enum Outcome {
     Unreachable,
     /// The answer was no valid HTTP.
     Protocol,
-    /// The generator never sent it: too many requests were under way already.
+    /// The generator never sent it: too many requests were under way already, or this machine had no
+    /// file descriptor or port left. A failure, and a reason to void the run.
     Unsent,
 }
 

@@ -1,0 +1,192 @@
+//! Sends a load and collects what came back.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::runtime::Runtime;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+
+use super::client::{Route, builder};
+use super::pacer::Pacer;
+use super::{LagReport, Load, LoadError, Schedule, Slot};
+use crate::clock::Clock;
+use crate::measure::{Outcome, Sample};
+
+/// Files that a test process has open beside the generator's connections.
+const OTHER_FILES: u64 = 512;
+
+/// Sends loads.
+#[derive(Debug)]
+pub struct Generator;
+
+impl Generator {
+    /// Starts to send `load` at once; `resolve` gives the stable address of a service. The seed decides the
+    /// order of the routes.
+    ///
+    /// Raises this process's soft limit of open files as far as the hard one allows, if `max_in_flight`
+    /// connections need it.
+    ///
+    /// # Errors
+    /// [`LoadError`] when the load is not valid, a service is unknown, or no thread can be started.
+    pub fn start(
+        load: &Load,
+        clock: Clock,
+        seed: u64,
+        resolve: impl Fn(&str) -> Option<SocketAddr>,
+    ) -> Result<Running, LoadError> {
+        load.validate()?;
+        let routes = load.requests.iter().map(|request| {
+            let unknown =
+                || LoadError::UnknownService { route: request.name.clone(), service: request.service.clone() };
+            Route::new(load, request, resolve(&request.service).ok_or_else(unknown)?)
+        });
+        let feed = SampleFeed::default();
+        let sender = Arc::new(Sender {
+            routes: routes.collect::<Result<_, _>>()?,
+            client: builder().pool_max_idle_per_host(usize::MAX).build()?,
+            clock,
+            deadline: load.deadline,
+            feed: feed.clone(),
+        });
+        allow_open_files(load.max_in_flight);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("chaos-load")
+            .enable_all()
+            .build()?;
+        let in_flight = Arc::new(Semaphore::new(load.max_in_flight as usize));
+        let pacer = {
+            let (handle, in_flight) = (runtime.handle().clone(), Arc::clone(&in_flight));
+            Pacer::start(Schedule::new(load, seed), clock, move |slot, intended| {
+                match Arc::clone(&in_flight).try_acquire_owned() {
+                    Ok(permit) => drop(handle.spawn(Arc::clone(&sender).send(slot, intended, permit))),
+                    Err(_) => sender.give_up(slot, intended),
+                }
+            })?
+        };
+        Ok(Running { pacer, runtime: Some(runtime), in_flight, feed, load: load.clone() })
+    }
+}
+
+/// What a request needs to be sent.
+#[derive(Debug)]
+struct Sender {
+    routes: Vec<Route>,
+    client: reqwest::Client,
+    clock: Clock,
+    deadline: Duration,
+    feed: SampleFeed,
+}
+
+impl Sender {
+    async fn send(self: Arc<Self>, slot: Slot, intended: Duration, _permit: OwnedSemaphorePermit) {
+        let sent = self.clock.now();
+        let deadline = Instant::from_std(self.clock.instant(intended + self.deadline));
+        let exchange = self.routes[usize::from(slot.route)].exchange(&self.client);
+        let outcome = timeout_at(deadline, exchange).await.unwrap_or(Outcome::Timeout);
+        if outcome == Outcome::Unsent {
+            return self.give_up(slot, intended);
+        }
+        self.feed.push(Sample { route: slot.route, intended, sent, end: self.clock.now(), outcome });
+    }
+
+    fn give_up(&self, slot: Slot, intended: Duration) {
+        let (sent, end) = (self.clock.now(), intended + self.deadline);
+        self.feed.push(Sample { route: slot.route, intended, sent, end: end.max(sent), outcome: Outcome::Unsent });
+    }
+}
+
+/// Makes room for `connections`. Where the hard limit is too low, what does not fit becomes `Unsent`.
+fn allow_open_files(connections: u32) {
+    let limit = getrlimit(Resource::Nofile);
+    let Some(current) = limit.current else { return };
+    let wanted = u64::from(connections) + OTHER_FILES;
+    let possible = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    if possible > current
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(possible), maximum: limit.maximum })
+    {
+        tracing::warn!(%error, current, wanted, "cannot raise the limit of open files");
+    }
+}
+
+/// A live view of the samples of a running load, in the order in which they became known.
+#[derive(Clone, Debug, Default)]
+pub struct SampleFeed {
+    samples: Arc<Mutex<Vec<Sample>>>,
+}
+
+impl SampleFeed {
+    /// How many samples there are so far.
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// The samples from the one with index `from` on. Pass the count of those already seen.
+    pub fn since(&self, from: usize) -> Vec<Sample> {
+        self.lock().get(from..).unwrap_or_default().to_vec()
+    }
+
+    fn push(&self, sample: Sample) {
+        self.lock().push(sample);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Sample>> {
+        self.samples.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A load that is being sent. Dropped, it stops at once and forgets what is under way.
+#[derive(Debug)]
+#[must_use = "a load ends when it is dropped; keep it, and call `stop` for its report"]
+pub struct Running {
+    pacer: Pacer,
+    runtime: Option<Runtime>,
+    in_flight: Arc<Semaphore>,
+    feed: SampleFeed,
+    load: Load,
+}
+
+impl Running {
+    /// A view of the samples so far; it stays valid after the load has ended.
+    pub fn feed(&self) -> SampleFeed {
+        self.feed.clone()
+    }
+
+    /// Requests under way.
+    pub fn in_flight(&self) -> usize {
+        self.load.max_in_flight as usize - self.in_flight.available_permits()
+    }
+
+    /// Sends no more, waits for every request under way to end, at most for its deadline, and reports.
+    /// So each request that left has the outcome that its user saw; none is cut off.
+    pub async fn stop(mut self) -> LoadReport {
+        self.pacer.stop();
+        // All permits are back when nothing is under way; the semaphore is never closed.
+        let _drained = self.in_flight.acquire_many(self.load.max_in_flight).await;
+        let mut samples = self.feed.since(0);
+        samples.sort_by_key(|sample| sample.intended);
+        LoadReport { lag: LagReport::of(&samples, &self.load), samples }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.pacer.stop();
+        if let Some(runtime) = self.runtime.take() {
+            // Not a plain drop: that blocks, and panics inside another runtime.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// What a load came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadReport {
+    /// Every request that was due, by its intended start.
+    pub samples: Vec<Sample>,
+    /// Whether the generator kept its schedule.
+    pub lag: LagReport,
+}
