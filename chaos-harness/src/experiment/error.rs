@@ -5,6 +5,7 @@ use thiserror::Error;
 use crate::fault::FaultError;
 use crate::hypothesis::HypothesisError;
 use crate::load::LoadError;
+use crate::load::probe::ProbeError;
 use crate::safety::{BlastRadius, LimitsError};
 use crate::topology::TopologyError;
 
@@ -15,9 +16,12 @@ pub enum PlanError {
     /// The topology.
     #[error(transparent)]
     Topology(#[from] TopologyError),
-    /// The load, or a probe.
+    /// The load.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// A probe.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
     /// A fault.
     #[error(transparent)]
     Fault(#[from] FaultError),
@@ -34,7 +38,9 @@ pub enum PlanError {
         given: u32,
     },
     /// The faults reach further than allowed.
-    #[error("the plan's blast radius is {radius}, allowed is {allowed}; narrow the faults or allow it with `.allow({radius:?})`")]
+    #[error(
+        "the plan's blast radius is {radius}, allowed is {allowed}; narrow the faults or allow it with `.allow({radius:?})`"
+    )]
     Radius {
         /// Of the plan.
         radius: BlastRadius,

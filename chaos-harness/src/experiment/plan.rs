@@ -6,9 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{PlanError, Story};
-use crate::fault::Injection;
+use crate::fault::{FaultKind, Injection};
 use crate::hypothesis::{Hypothesis, Measure};
-use crate::load::{Load, Probe};
+use crate::load::Load;
+use crate::load::probe::Probe;
 use crate::safety::{BlastRadius, Limits};
 use crate::topology::Topology;
 
@@ -62,11 +63,7 @@ pub struct Timing {
 
 impl Default for Timing {
     fn default() -> Self {
-        Self {
-            baseline: Duration::from_secs(2),
-            recovery: Duration::from_secs(30),
-            after: Duration::from_millis(1500),
-        }
+        Self { baseline: Duration::from_secs(2), recovery: Duration::from_secs(30), after: Duration::from_millis(1500) }
     }
 }
 
@@ -107,7 +104,7 @@ impl Plan {
 
     /// The blast radius of all injections together.
     pub fn radius(&self) -> BlastRadius {
-        let mut services: Vec<&str> = self.injections.iter().flat_map(|i| i.fault.services()).collect();
+        let mut services: Vec<&str> = self.injections.iter().flat_map(|injection| injection.fault.services()).collect();
         services.sort_unstable();
         services.dedup();
         let together = BlastRadius::of_services(services.len(), self.topology.services.len());
@@ -127,13 +124,13 @@ impl Plan {
         }
         if let Some(load) = &self.load {
             load.validate()?;
-            for service in load.services() {
-                self.topology.get(service)?;
+            for request in &load.requests {
+                self.topology.get(&request.service)?;
             }
         }
         for probe in &self.probes {
             probe.validate()?;
-            self.topology.get(probe.service())?;
+            self.topology.get(&probe.service)?;
         }
         for injection in &self.injections {
             injection.validate(&self.topology)?;
@@ -150,24 +147,24 @@ impl Plan {
         claim.validate()?;
         let text = || claim.to_string();
         if let Some(route) = claim.route() {
-            let known = self.load.as_ref().map(Load::routes).unwrap_or_default();
-            if !known.iter().any(|name| name == route) {
+            let known: Vec<&str> = self.load.iter().flat_map(Load::routes).collect();
+            if !known.contains(&route) {
                 return Err(PlanError::UnknownRoute { claim: text(), known: listed(&known) });
             }
         }
         if let Some(probe) = claim.probe() {
-            let known: Vec<String> = self.probes.iter().map(|probe| probe.name().to_owned()).collect();
-            if !known.iter().any(|name| name == probe) {
+            let known: Vec<&str> = self.probes.iter().map(|probe| probe.name.as_str()).collect();
+            if !known.contains(&probe) {
                 return Err(PlanError::UnknownProbe { claim: text(), known: listed(&known) });
             }
         }
-        if claim.measure == Measure::Mttd && !self.probes.iter().any(Probe::detects) {
+        if claim.measure == Measure::Mttd && self.probes.iter().all(|probe| probe.detects.is_none()) {
             return Err(PlanError::NoDetector { claim: text() });
         }
         Ok(())
     }
 }
 
-fn listed(names: &[String]) -> String {
+fn listed(names: &[&str]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

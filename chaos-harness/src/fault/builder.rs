@@ -3,14 +3,29 @@
 use std::time::Duration;
 
 use super::{Injection, Kill, LinkFault, Pause, Stop};
+use crate::link::toxic::{BlackHole, Latency, Refuse, Reset};
 use crate::link::{Direction, Toxic, ToxicSpec};
 
 /// The link from `caller` to `callee`, to apply a fault to.
+///
+/// ```
+/// use std::time::Duration;
+/// use chaos_harness::fault::link;
+///
+/// let slow = link("order", "inventory").latency(Duration::from_secs(5)).hold(Duration::from_secs(10));
+/// assert_eq!(slow.fault.to_string(), "latency 5s on order -> inventory");
+/// ```
 pub fn link(caller: impl Into<String>, callee: impl Into<String>) -> LinkRef {
-    LinkRef { caller: caller.into(), callee: callee.into(), direction: Direction::Both, probability: 1.0 }
+    LinkRef { caller: caller.into(), callee: callee.into(), direction: None, probability: 1.0 }
 }
 
 /// The service `name`, to apply a fault to; all of its instances unless [`instance`](TargetRef::instance) picks one.
+///
+/// ```
+/// use chaos_harness::fault::target;
+///
+/// assert_eq!(target("inventory").instance(2).kill().fault.to_string(), "kill inventory-2");
+/// ```
 pub fn target(name: impl Into<String>) -> TargetRef {
     TargetRef { service: name.into(), ordinal: None }
 }
@@ -21,6 +36,91 @@ pub fn target(name: impl Into<String>) -> TargetRef {
 pub struct LinkRef {
     caller: String,
     callee: String,
-    direction: Direction,
+    direction: Option<Direction>,
     probability: f64,
+}
+
+impl LinkRef {
+    /// Only what the caller sends.
+    pub fn up(mut self) -> Self {
+        self.direction = Some(Direction::Up);
+        self
+    }
+
+    /// Only what the callee answers.
+    pub fn down(mut self) -> Self {
+        self.direction = Some(Direction::Down);
+        self
+    }
+
+    /// Only this share of the connections, from 0 to 1, chosen by the seed.
+    pub fn probability(mut self, share: f64) -> Self {
+        self.probability = share;
+        self
+    }
+
+    /// Answers arrive later by `latency`; with [`up`](Self::up), requests do.
+    pub fn latency(self, latency: Duration) -> Injection {
+        self.jittery_latency(latency, Duration::ZERO)
+    }
+
+    /// Answers arrive later by `latency`, give or take up to `jitter`.
+    pub fn jittery_latency(mut self, latency: Duration, jitter: Duration) -> Injection {
+        // Both ways would count twice in a round trip, which is not what people mean by a latency.
+        self.direction = self.direction.or(Some(Direction::Down));
+        self.toxic(Latency { latency, jitter })
+    }
+
+    /// Nothing arrives, and connections hang; what was sent arrives once the fault is gone.
+    pub fn black_hole(self) -> Injection {
+        self.toxic(BlackHole::default())
+    }
+
+    /// New connections are refused, live ones reset.
+    pub fn refuse(self) -> Injection {
+        self.toxic(Refuse {})
+    }
+
+    /// Connections are reset.
+    pub fn reset(self) -> Injection {
+        self.toxic(Reset::default())
+    }
+
+    /// Any toxic.
+    pub fn toxic(self, spec: impl Into<ToxicSpec>) -> Injection {
+        let direction = self.direction.unwrap_or_default();
+        let toxic = Toxic::new(spec).direction(direction).probability(self.probability);
+        Injection::new(LinkFault { caller: self.caller, callee: self.callee, toxic })
+    }
+}
+
+/// A service to apply a fault to; see [`target`].
+#[derive(Clone, Debug)]
+#[must_use = "a target by itself does nothing; name a fault, such as `.kill()`"]
+pub struct TargetRef {
+    service: String,
+    ordinal: Option<u16>,
+}
+
+impl TargetRef {
+    /// Only the instance with this ordinal, from 1.
+    pub fn instance(mut self, ordinal: u16) -> Self {
+        self.ordinal = Some(ordinal);
+        self
+    }
+
+    /// The processes end at once; the service's restart policy applies.
+    pub fn kill(self) -> Injection {
+        Injection::new(Kill { service: self.service, instance: self.ordinal })
+    }
+
+    /// The processes stand still for the hold.
+    pub fn pause(self) -> Injection {
+        Injection::new(Pause { service: self.service, instance: self.ordinal })
+    }
+
+    /// The service is shut down for the hold, then started again.
+    pub fn stop(self) -> Injection {
+        Injection::new(Stop { service: self.service, instance: self.ordinal })
+    }
 }

@@ -53,7 +53,8 @@ impl Injection {
     /// The first thing that is wrong, by name.
     pub fn validate(&self, topology: &Topology) -> Result<(), FaultError> {
         self.fault.validate(topology)?;
-        let out_of_range = |what, given, range| FaultError::OutOfRange { fault: self.fault.describe(), what, given, range };
+        let out_of_range =
+            |what, given, range| FaultError::OutOfRange { fault: self.fault.describe(), what, given, range };
         if self.hold < Duration::from_millis(1) || self.hold > LONGEST {
             return Err(out_of_range("hold", self.hold, "1ms to 30m"));
         }

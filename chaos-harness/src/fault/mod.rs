@@ -32,7 +32,7 @@ pub use pause::Pause;
 pub use stop::Stop;
 
 use crate::environment::Environment;
-use crate::runtime::Capability;
+use crate::runtime::{Capability, State};
 use crate::safety::BlastRadius;
 use crate::topology::{InstanceId, Topology};
 
@@ -96,6 +96,24 @@ fn instances_of(topology: &Topology, service: &str, ordinal: Option<u16>) -> Res
             instances: declared.instances,
         }),
     }
+}
+
+/// `inventory`, or `inventory-2` for one instance.
+fn named(service: &str, ordinal: Option<u16>) -> String {
+    ordinal.map_or_else(|| service.to_owned(), |ordinal| InstanceId::new(service, ordinal).to_string())
+}
+
+/// Attests that every instance runs.
+async fn attest_running(environment: &Environment, ids: impl Iterator<Item = &InstanceId> + Send) -> Attestation {
+    let mut running = 0;
+    for id in ids {
+        match environment.runtime().status(id).await {
+            Ok(status) if status.state == State::Running => running += 1,
+            Ok(status) => return Attestation::not_shown(format!("{id} is {:?}", status.state)),
+            Err(error) => return Attestation::not_shown(error.to_string()),
+        }
+    }
+    Attestation::shown(format!("{running} instance(s) run"))
 }
 
 register::faults! {

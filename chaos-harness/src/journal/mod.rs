@@ -12,7 +12,8 @@ mod writer;
 
 pub use error::JournalError;
 pub use model::{
-    Event, InjectionRecord, Journal, Milestones, Outlook, Phase, Problem, Status, TestRef, Versions, What, SCHEMA_VERSION,
+    Event, InjectionRecord, Journal, Milestones, Outlook, Phase, Problem, SCHEMA_VERSION, Status, TestRef, Versions,
+    What,
 };
 pub use reader::{Entry, read_dir, read_file};
 pub use record::Record;

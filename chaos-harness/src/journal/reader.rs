@@ -39,7 +39,11 @@ pub fn read_dir(folder: &Path) -> Result<Vec<Entry>, JournalError> {
 /// # Errors
 /// When it cannot be read, is no journal, was cut off before its first line ended, or is of another version.
 pub fn read_file(path: &Path) -> Result<Journal, JournalError> {
-    let text = fs::read_to_string(path).map_err(|source| JournalError::Io { action: "read", path: path.to_owned(), source })?;
+    let text = fs::read_to_string(path).map_err(|source| JournalError::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })?;
     let journal = if path.extension().is_some_and(|extension| extension == "partial") {
         from_records(path, &text)?
     } else {
@@ -91,10 +95,13 @@ fn malformed(path: &Path, reason: String) -> JournalError {
 
 /// Drops the journals of runs that a later run of the same experiment replaced.
 fn latest_runs(entries: Vec<Entry>) -> Vec<Entry> {
-    let key = |journal: &Journal| (journal.test.package.clone(), journal.test.target.clone(), journal.plan.name.clone());
+    let key =
+        |journal: &Journal| (journal.test.package.clone(), journal.test.target.clone(), journal.plan.name.clone());
     let readable = || entries.iter().filter_map(|entry| entry.journal.as_ref().ok());
     let superseded: Vec<String> = readable()
-        .filter(|old| readable().any(|new| key(new) == key(old) && (new.started_at, &new.run) > (old.started_at, &old.run)))
+        .filter(|old| {
+            readable().any(|new| key(new) == key(old) && (new.started_at, &new.run) > (old.started_at, &old.run))
+        })
         .map(|old| old.run.clone())
         .collect();
     let is_current = |entry: &Entry| entry.journal.as_ref().map_or(true, |journal| !superseded.contains(&journal.run));

@@ -61,17 +61,14 @@ impl fmt::Display for Choice {
 ///
 /// # Errors
 /// No engine, or no network to be had.
-pub async fn choose(
-    wanted: RuntimeChoice,
-    id: &EnvironmentId,
-) -> Result<(Box<dyn Runtime>, Choice), RuntimeError> {
+pub async fn choose(wanted: RuntimeChoice, id: &EnvironmentId) -> Result<(Box<dyn Runtime>, Choice), RuntimeError> {
     match wanted {
         RuntimeChoice::Only(RuntimeKind::Process) => process(id, "asked for".to_owned()).await,
         RuntimeChoice::Only(RuntimeKind::Docker) => docker(id, "asked for").await,
         RuntimeChoice::Auto => match docker(id, "an engine answers").await {
-            Err(error @ (RuntimeError::NoEngine { .. } | RuntimeError::NotBuilt | RuntimeError::RemoteEngine { .. })) => {
-                process(id, error.to_string()).await
-            }
+            Err(
+                error @ (RuntimeError::NoEngine { .. } | RuntimeError::NotBuilt | RuntimeError::RemoteEngine { .. }),
+            ) => process(id, error.to_string()).await,
             other => other,
         },
     }

@@ -18,7 +18,9 @@ pub enum RuntimeError {
         given: String,
     },
     /// No Docker engine answers.
-    #[error("no docker engine answers at {endpoint} ({reason}); start it, set DOCKER_HOST, or use CHAOS_RUNTIME=process")]
+    #[error(
+        "no docker engine answers at {endpoint} ({reason}); start it, set DOCKER_HOST, or use CHAOS_RUNTIME=process"
+    )]
     NoEngine {
         /// Where it was looked for.
         endpoint: String,
@@ -26,7 +28,9 @@ pub enum RuntimeError {
         reason: String,
     },
     /// The crate was built without the docker feature.
-    #[error("this build has no docker runtime; enable the `docker` feature of chaos-harness, or use CHAOS_RUNTIME=process")]
+    #[error(
+        "this build has no docker runtime; enable the `docker` feature of chaos-harness, or use CHAOS_RUNTIME=process"
+    )]
     NotBuilt,
     /// The engine refused a request.
     #[error("docker could not {action}: {reason}")]
@@ -37,7 +41,9 @@ pub enum RuntimeError {
         reason: String,
     },
     /// The gateway of a container network is no address of this machine.
-    #[error("the gateway {gateway} of the container network is no address of this machine, so links cannot be bound there; run the tests on the machine of the engine, or use CHAOS_RUNTIME=process")]
+    #[error(
+        "the gateway {gateway} of the container network is no address of this machine, so links cannot be bound there; run the tests on the machine of the engine, or use CHAOS_RUNTIME=process"
+    )]
     RemoteEngine {
         /// The gateway.
         gateway: String,

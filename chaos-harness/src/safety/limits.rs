@@ -107,7 +107,10 @@ mod tests {
         let message = two_hours.validate().unwrap_err().to_string();
         assert_eq!(message, "a time limit of 2h is outside 1s to 30m; split a longer experiment");
         let share = Limits { error_rate: Some(1.5), ..Limits::default() };
-        assert_eq!(share.validate().unwrap_err().to_string(), "an abort condition at 150% error rate is outside 0% to 100%");
+        assert_eq!(
+            share.validate().unwrap_err().to_string(),
+            "an abort condition at 150% error rate is outside 0% to 100%"
+        );
         assert!(Limits { window: Duration::ZERO, ..Limits::default() }.validate().is_err());
     }
 }

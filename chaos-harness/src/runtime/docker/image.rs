@@ -48,7 +48,8 @@ async fn is_here(docker: &Docker, name: &str) -> Result<bool, RuntimeError> {
 /// The build context: the binary and three lines. `STOPSIGNAL` is spelt out and nothing else is in the
 /// image, so that it stays as small as the binary.
 fn context(executable: &Path) -> std::io::Result<Vec<u8>> {
-    let dockerfile = format!("FROM scratch\nCOPY app /app\nLABEL {PREFIX}image=1\nSTOPSIGNAL SIGTERM\nENTRYPOINT [\"/app\"]\n");
+    let dockerfile =
+        format!("FROM scratch\nCOPY app /app\nLABEL {PREFIX}image=1\nSTOPSIGNAL SIGTERM\nENTRYPOINT [\"/app\"]\n");
     let mut archive = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
     header.set_size(dockerfile.len() as u64);

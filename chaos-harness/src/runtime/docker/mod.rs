@@ -33,7 +33,8 @@ pub(super) use sweep::sweep;
 use self::client::{connect, engine, status_code};
 use super::session::LABEL_ENVIRONMENT;
 use super::{
-    Capability, Change, EnvironmentId, InstanceSpec, Killed, Runtime, RuntimeError, RuntimeKind, State, Status, artifact,
+    Capability, Change, EnvironmentId, InstanceSpec, Killed, Runtime, RuntimeError, RuntimeKind, State, Status,
+    artifact,
 };
 use crate::topology::{Image, InstanceId, Topology};
 
@@ -167,7 +168,8 @@ impl Runtime for DockerRuntime {
 
     async fn start(&self, spec: &InstanceSpec) -> Result<(), RuntimeError> {
         let images = self.images.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let image = images.get(&spec.id.service).ok_or_else(|| RuntimeError::UnknownInstance { instance: spec.id.clone() })?;
+        let image =
+            images.get(&spec.id.service).ok_or_else(|| RuntimeError::UnknownInstance { instance: spec.id.clone() })?;
         let port = spec.service.port;
         let request = container::request(&self.id, &self.network.name, image, spec);
         let request = request.with_label(events::LABEL_PORT, port.to_string());
@@ -247,7 +249,8 @@ impl Runtime for DockerRuntime {
         join_all(handles.into_iter().map(|instance| instance._container.rm())).await;
         // By label, for whatever a cancelled start left, and for what the handles could not remove.
         let label = format!("{LABEL_ENVIRONMENT}={}", self.id.name());
-        let rest: Vec<String> = sweep::containers(&self.docker, &label).await?.into_iter().map(|(name, _)| name).collect();
+        let rest: Vec<String> =
+            sweep::containers(&self.docker, &label).await?.into_iter().map(|(name, _)| name).collect();
         sweep::remove_containers(&self.docker, &rest).await?;
         network::remove(&self.docker, &self.network.name).await
     }

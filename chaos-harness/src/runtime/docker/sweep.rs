@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use bollard::Docker;
-use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOptionsBuilder, RemoveContainerOptionsBuilder};
+use bollard::query_parameters::{
+    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, RemoveContainerOptionsBuilder,
+};
 use futures::future::join_all;
 
 use super::client::{connect, engine, status_code};
@@ -61,7 +63,9 @@ pub(super) async fn remove_containers(docker: &Docker, names: &[String]) -> Resu
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
         match docker.remove_container(name, Some(options)).await {
             // 404: gone; 409: being removed by somebody else this moment.
-            Err(error) if !matches!(status_code(&error), Some(404 | 409)) => Some(format!("container {name} ({error})")),
+            Err(error) if !matches!(status_code(&error), Some(404 | 409)) => {
+                Some(format!("container {name} ({error})"))
+            }
             _ => None,
         }
     });

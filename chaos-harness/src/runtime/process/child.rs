@@ -34,7 +34,8 @@ pub(super) fn signal(pid: u32, signal: Signal) -> Result<(), RuntimeError> {
 
 /// Waits until the kernel has stopped `pid`: the signal is delivered a moment after the call.
 pub(super) async fn wait_until_stopped(pid: u32) {
-    let stopped = |stat: String| stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['T', 'Z']));
+    let stopped =
+        |stat: String| stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['T', 'Z']));
     while std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stopped(stat)) {
         tokio::time::sleep(Duration::from_micros(200)).await;
     }

@@ -22,7 +22,8 @@ use tokio::sync::broadcast;
 use self::loopback::Loopback;
 use self::supervisor::{Supervised, Wish};
 use super::{
-    Capability, Change, EnvironmentId, InstanceSpec, Killed, Runtime, RuntimeError, RuntimeKind, State, Status, artifact,
+    Capability, Change, EnvironmentId, InstanceSpec, Killed, Runtime, RuntimeError, RuntimeKind, State, Status,
+    artifact,
 };
 use crate::topology::{InstanceId, Program, Topology};
 

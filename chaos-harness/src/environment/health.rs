@@ -1,0 +1,65 @@
+//! Waits for an instance to be healthy.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+
+use super::EnvironmentError;
+use crate::runtime::{InstanceSpec, Runtime, State};
+use crate::topology::{Health, RestartPolicy};
+
+/// One check may take this long; a service that hangs is asked again.
+const ONE_CHECK: Duration = Duration::from_secs(2);
+/// Between checks: short at first, since most services take milliseconds.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+/// How much of its log an error shows.
+const LOG_LINES: usize = 20;
+
+/// Returns when the instance is healthy, asked directly and not through a link.
+pub(super) async fn wait(runtime: &dyn Runtime, spec: &InstanceSpec) -> Result<(), EnvironmentError> {
+    let started = Instant::now();
+    let within = spec.service.health.within();
+    let client = reqwest::Client::builder().no_proxy().timeout(ONE_CHECK).build();
+    let client = client.map_err(|error| crate::runtime::RuntimeError::Io {
+        action: "make an HTTP client".to_owned(),
+        source: std::io::Error::other(error),
+    })?;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let status = runtime.status(&spec.id).await?;
+        if let State::Exited { code, .. } = status.state
+            && spec.service.restart == RestartPolicy::Never
+        {
+            let log = runtime.logs(&spec.id, LOG_LINES).await.unwrap_or_default();
+            return Err(EnvironmentError::Ended { instance: spec.id.clone(), code, log });
+        }
+        let last = match status.address {
+            Some(address) => check(&client, &spec.service.health, address).await,
+            None => Err("it is not running".to_owned()),
+        };
+        let Err(last) = last else { return Ok(()) };
+        if started.elapsed() > within {
+            let log = runtime.logs(&spec.id, LOG_LINES).await.unwrap_or_default();
+            return Err(EnvironmentError::Unhealthy { instance: spec.id.clone(), within, last, log });
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// One check; the error says what was seen.
+async fn check(client: &reqwest::Client, health: &Health, address: SocketAddr) -> Result<(), String> {
+    match health {
+        Health::Tcp { .. } => match tokio::time::timeout(ONE_CHECK, TcpStream::connect(address)).await {
+            Ok(connected) => connected.map(drop).map_err(|error| format!("connecting to {address}: {error}")),
+            Err(_) => Err(format!("connecting to {address} took longer than 2s")),
+        },
+        Health::Http { path, .. } => {
+            let response = client.get(format!("http://{address}{path}")).send().await;
+            let status = response.map_err(|_| format!("no answer from {address}{path}"))?.status();
+            if status.is_success() { Ok(()) } else { Err(format!("{path} answered {status}")) }
+        }
+    }
+}

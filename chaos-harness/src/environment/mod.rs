@@ -1,0 +1,134 @@
+//! A topology brought to life: instances on a runtime, and a proxy on every link between them.
+
+mod error;
+mod health;
+mod links;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use futures::future::{join_all, try_join_all};
+use tokio::task::JoinHandle;
+
+pub use error::EnvironmentError;
+
+use self::links::Links;
+use crate::link::LinkProxy;
+use crate::runtime::{Change, InstanceSpec, Runtime};
+use crate::topology::{Addresses, InstanceId, Topology, USERS, render};
+
+/// A running topology. Take it away with [`destroy`](Self::destroy).
+#[derive(Debug)]
+pub struct Environment {
+    topology: Topology,
+    runtime: Arc<dyn Runtime>,
+    links: Arc<Links>,
+    follower: JoinHandle<()>,
+}
+
+impl Environment {
+    /// Starts every instance of `topology` at once, each link through a proxy, and returns when all are healthy.
+    ///
+    /// # Errors
+    /// An invalid topology, a service that cannot be started or does not become healthy. Whatever was
+    /// started is then still there: call `runtime.destroy()`.
+    pub async fn start(topology: &Topology, runtime: Arc<dyn Runtime>, seed: u64) -> Result<Self, EnvironmentError> {
+        topology.validate()?;
+        runtime.prepare(topology).await?;
+        let links = Arc::new(Links::bind(topology, runtime.link_host(), seed)?);
+        let changes = runtime.changes();
+        let specs = specs(topology, runtime.as_ref(), &links)?;
+        try_join_all(specs.iter().map(|spec| runtime.start(spec))).await?;
+        let follower = tokio::spawn(follow(changes, links.clone()));
+        let environment = Self { topology: topology.clone(), runtime, links, follower };
+        environment.point_links().await?;
+        try_join_all(specs.iter().map(|spec| health::wait(environment.runtime.as_ref(), spec))).await?;
+        Ok(environment)
+    }
+
+    /// What runs here.
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    /// Where it runs.
+    pub fn runtime(&self) -> &dyn Runtime {
+        self.runtime.as_ref()
+    }
+
+    /// The address at which users find `service`: a link of its first instance, the same for life.
+    pub fn address(&self, service: &str) -> Option<SocketAddr> {
+        self.links.between(USERS, service).first().map(|proxy| proxy.addr())
+    }
+
+    /// The proxies between the instances of `caller` and those of `callee`.
+    pub fn links(&self, caller: &str, callee: &str) -> Vec<&LinkProxy> {
+        self.links.between(caller, callee)
+    }
+
+    /// The last `lines` lines of every instance, by its name. What cannot be read says so in its place.
+    pub async fn logs(&self, lines: usize) -> BTreeMap<String, Vec<String>> {
+        let ids: Vec<InstanceId> = self.topology.instances().collect();
+        let reads = ids.iter().map(|id| async move {
+            let log = self.runtime.logs(id, lines).await;
+            (id.to_string(), log.unwrap_or_else(|error| vec![format!("[{error}]")]))
+        });
+        join_all(reads).await.into_iter().collect()
+    }
+
+    /// Takes everything away.
+    ///
+    /// # Errors
+    /// What could not be removed, by name; the rest is gone.
+    pub async fn destroy(self) -> Result<(), EnvironmentError> {
+        self.follower.abort();
+        // The follower held the links too; after it has ended they are ours alone.
+        let _ = self.follower.await;
+        let shut_down = async {
+            if let Some(links) = Arc::into_inner(self.links) {
+                links.shut_down().await;
+            }
+        };
+        let (_, destroyed) = futures::join!(shut_down, self.runtime.destroy());
+        Ok(destroyed?)
+    }
+
+    async fn point_links(&self) -> Result<(), EnvironmentError> {
+        for id in self.topology.instances() {
+            self.links.point(&id, self.runtime.status(&id).await?.address);
+        }
+        Ok(())
+    }
+}
+
+/// Points links to where instances went: a container may come back under another address.
+async fn follow(mut changes: tokio::sync::broadcast::Receiver<Change>, links: Arc<Links>) {
+    use tokio::sync::broadcast::error::RecvError;
+    loop {
+        match changes.recv().await {
+            Ok(change) => links.point(&change.id, change.status.address),
+            Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "changes of instances came too fast"),
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// What each instance is started with: its own address, and those of its links.
+fn specs(topology: &Topology, runtime: &dyn Runtime, links: &Links) -> Result<Vec<InstanceSpec>, EnvironmentError> {
+    let mut specs = Vec::new();
+    for service in topology.services.values() {
+        for id in service.instance_ids() {
+            let callees =
+                topology.callees(&service.name).map(|callee| (callee.to_owned(), links.addresses(&id, callee)));
+            let addresses = Addresses { listen: runtime.listen_address(&id, service.port), callees: callees.collect() };
+            let args = service.args.iter().map(|arg| render(&service.name, arg, &addresses));
+            let mut env = addresses.variables();
+            for (key, value) in &service.env {
+                env.insert(key.clone(), render(&service.name, value, &addresses)?);
+            }
+            specs.push(InstanceSpec { args: args.collect::<Result<_, _>>()?, id, service: service.clone(), env });
+        }
+    }
+    Ok(specs)
+}

@@ -1,0 +1,115 @@
+//! The processes of a service end at once.
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Attestation, FaultError, FaultKind, Injected, instances_of};
+use crate::environment::Environment;
+use crate::runtime::{Capability, RuntimeError, State, Status};
+use crate::topology::{InstanceId, RestartPolicy, Topology};
+
+/// Ends the processes of a service with `SIGKILL`, as a crash does. With a restart policy the service comes
+/// back by itself; without one, rolling back starts it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Kill {
+    /// The service.
+    pub service: String,
+    /// One of its instances; all of them for `None`.
+    pub instance: Option<u16>,
+}
+
+#[async_trait]
+impl FaultKind for Kill {
+    fn describe(&self) -> String {
+        format!("kill {}", super::named(&self.service, self.instance))
+    }
+
+    fn services(&self) -> Vec<&str> {
+        vec![&self.service]
+    }
+
+    fn requires(&self) -> &'static [Capability] {
+        &[Capability::Kill]
+    }
+
+    fn validate(&self, topology: &Topology) -> Result<(), FaultError> {
+        instances_of(topology, &self.service, self.instance).map(drop)
+    }
+
+    async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
+        let topology = environment.topology();
+        let restarts = topology.get(&self.service)?.restart == RestartPolicy::Always;
+        let mut injected = InjectedKill { restarts, killed: Vec::new(), mechanism: String::new() };
+        for id in instances_of(topology, &self.service, self.instance)? {
+            let before = environment.runtime().status(&id).await?;
+            match environment.runtime().kill(&id).await {
+                Ok(killed) => injected.mechanism = killed.mechanism,
+                Err(error) => {
+                    injected.roll_back(environment).await?;
+                    return Err(error.into());
+                }
+            }
+            injected.killed.push((id, before));
+        }
+        Ok(Box::new(injected))
+    }
+}
+
+struct InjectedKill {
+    restarts: bool,
+    killed: Vec<(InstanceId, Status)>,
+    mechanism: String,
+}
+
+/// Whether the process that ran before is gone.
+fn is_gone(before: &Status, now: &Status) -> bool {
+    now.pid != before.pid || matches!(now.state, State::Exited { .. })
+}
+
+#[async_trait]
+impl Injected for InjectedKill {
+    fn mechanism(&self) -> String {
+        self.mechanism.clone()
+    }
+
+    async fn attest(&mut self, environment: &Environment) -> Attestation {
+        let mut gone = Vec::new();
+        for (id, before) in &self.killed {
+            match environment.runtime().status(id).await {
+                Ok(now) if is_gone(before, &now) => {
+                    gone.push(format!("process {} of {id} gone", before.pid.unwrap_or(0)))
+                }
+                Ok(_) => {
+                    return Attestation::not_shown(format!(
+                        "process {} of {id} is still there",
+                        before.pid.unwrap_or(0)
+                    ));
+                }
+                Err(error) => return Attestation::not_shown(error.to_string()),
+            }
+        }
+        Attestation::when(!gone.is_empty(), gone.join(", "))
+    }
+
+    async fn roll_back(&mut self, environment: &Environment) -> Result<(), FaultError> {
+        // With a restart policy, coming back is what is tested; helping would hide that it does not.
+        if self.restarts {
+            return Ok(());
+        }
+        let mut first_error: Option<RuntimeError> = None;
+        for (id, _) in &self.killed {
+            if let Err(error) = environment.runtime().start_again(id).await {
+                first_error.get_or_insert(error);
+            }
+        }
+        first_error.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    async fn attest_gone(&mut self, environment: &Environment) -> Attestation {
+        if self.restarts {
+            return Attestation::shown("nothing to undo: the restart policy brings it back");
+        }
+        super::attest_running(environment, self.killed.iter().map(|(id, _)| id)).await
+    }
+}

@@ -1,0 +1,94 @@
+//! A service is shut down for a while.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::join_all;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Attestation, FaultError, FaultKind, Injected, instances_of};
+use crate::environment::Environment;
+use crate::runtime::{Capability, RuntimeError, State};
+use crate::topology::{InstanceId, Topology};
+
+/// How long a service may take to shut down before it is killed.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Shuts a service down with `SIGTERM` for the hold, then starts it again. Its restart policy does not apply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Stop {
+    /// The service.
+    pub service: String,
+    /// One of its instances; all of them for `None`.
+    pub instance: Option<u16>,
+}
+
+#[async_trait]
+impl FaultKind for Stop {
+    fn describe(&self) -> String {
+        format!("stop {}", super::named(&self.service, self.instance))
+    }
+
+    fn services(&self) -> Vec<&str> {
+        vec![&self.service]
+    }
+
+    fn requires(&self) -> &'static [Capability] {
+        &[Capability::Stop]
+    }
+
+    fn validate(&self, topology: &Topology) -> Result<(), FaultError> {
+        instances_of(topology, &self.service, self.instance).map(drop)
+    }
+
+    async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
+        let stopped = instances_of(environment.topology(), &self.service, self.instance)?;
+        let stops = stopped.iter().map(|id| environment.runtime().stop(id, GRACE));
+        let failed = join_all(stops).await.into_iter().find_map(Result::err);
+        let mut injected = InjectedStop { stopped };
+        match failed {
+            None => Ok(Box::new(injected)),
+            Some(error) => {
+                injected.roll_back(environment).await?;
+                Err(error.into())
+            }
+        }
+    }
+}
+
+struct InjectedStop {
+    stopped: Vec<InstanceId>,
+}
+
+#[async_trait]
+impl Injected for InjectedStop {
+    fn mechanism(&self) -> String {
+        format!("SIGTERM, SIGKILL after {}", humantime::format_duration(GRACE))
+    }
+
+    async fn attest(&mut self, environment: &Environment) -> Attestation {
+        for id in &self.stopped {
+            match environment.runtime().status(id).await {
+                Ok(status) if matches!(status.state, State::Exited { .. }) => {}
+                Ok(status) => return Attestation::not_shown(format!("{id} is {:?}", status.state)),
+                Err(error) => return Attestation::not_shown(error.to_string()),
+            }
+        }
+        Attestation::shown(format!("{} instance(s) down", self.stopped.len()))
+    }
+
+    async fn roll_back(&mut self, environment: &Environment) -> Result<(), FaultError> {
+        let mut first_error: Option<RuntimeError> = None;
+        for id in &self.stopped {
+            if let Err(error) = environment.runtime().start_again(id).await {
+                first_error.get_or_insert(error);
+            }
+        }
+        first_error.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    async fn attest_gone(&mut self, environment: &Environment) -> Attestation {
+        super::attest_running(environment, self.stopped.iter()).await
+    }
+}
