@@ -1,9 +1,25 @@
 //! Experiments: the plan as data, and the engine that carries it out.
+//!
+//! [`Experiment`] writes a [`Plan`]; `run.rs` reads top-down how it is carried out, in the steps of a
+//! [`Session`]; `judge.rs` makes findings and a verdict of what was recorded.
 
+mod builder;
+mod dry_run;
 mod error;
+mod judge;
+mod milestones;
+mod observation;
 mod plan;
+mod preflight;
+mod run;
+mod session;
+mod spans;
+mod steady;
 mod story;
+mod watch;
 
+pub use builder::Experiment;
 pub use error::PlanError;
 pub use plan::{Expectation, Plan, Timing};
+pub use session::{FaultHandle, Seen, Session};
 pub use story::Story;

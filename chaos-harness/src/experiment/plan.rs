@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{PlanError, Story};
 use crate::fault::{FaultKind, Injection};
-use crate::hypothesis::{Hypothesis, Measure};
+use crate::hypothesis::{Comparison, Hypothesis, Measure, Scope, Threshold};
 use crate::load::Load;
 use crate::load::probe::Probe;
 use crate::safety::{BlastRadius, Limits};
@@ -99,6 +99,18 @@ impl Plan {
             limits: Limits::default(),
             expectation: Expectation::default(),
             story: Story::default(),
+        }
+    }
+
+    /// Fills in what was not said: with a load and no steady state, `availability > 99%`.
+    pub fn complete(&mut self) {
+        if self.steady_state.is_empty() && self.load.is_some() {
+            self.steady_state.push(Hypothesis {
+                measure: Measure::Availability { route: None },
+                comparison: Comparison::Above,
+                threshold: Threshold::Ratio(0.99),
+                scope: Scope::Baseline,
+            });
         }
     }
 

@@ -18,3 +18,19 @@ pub struct Story {
     /// What to do about it.
     pub improvement: String,
 }
+
+/// Fills in what the plan itself tells.
+pub(super) fn fill_in(plan: &mut super::Plan) {
+    use crate::fault::FaultKind;
+
+    if plan.story.hypothesis.is_empty() {
+        let claims: Vec<String> = plan.hypotheses.iter().map(ToString::to_string).collect();
+        plan.story.hypothesis = claims.join("; ");
+    }
+    if plan.story.method.is_empty() {
+        let faults = plan.injections.iter().map(|injection| {
+            format!("{} for {}", injection.fault.describe(), humantime::format_duration(injection.hold))
+        });
+        plan.story.method = faults.collect::<Vec<_>>().join("; ");
+    }
+}

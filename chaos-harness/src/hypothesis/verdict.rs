@@ -56,6 +56,8 @@ pub enum Inconclusive {
     },
     /// The plan has no hypothesis, so nothing was claimed.
     NoHypothesis,
+    /// Only the plan was checked and printed.
+    DryRun,
     /// A fault could not be shown to have bitten.
     NoBite {
         /// The fault.
@@ -165,6 +167,7 @@ impl fmt::Display for Inconclusive {
             }
             Self::Unmeasured { findings } => write!(f, "{}", list(findings.iter())),
             Self::NoHypothesis => f.write_str("no hypothesis was stated; add one with `.hypothesis(hypothesis!(...))`"),
+            Self::DryRun => f.write_str("a dry run starts nothing and so proves nothing"),
             Self::NoBite { fault, looked_at } => {
                 write!(f, "the fault `{fault}` could not be shown to have bitten ({looked_at})")
             }

@@ -30,8 +30,10 @@ pub enum Record {
         /// What is known of it.
         record: Box<InjectionRecord>,
     },
-    /// Requests ended. While the experiment runs they come in pieces; at its end, all of them at once.
+    /// Some requests ended.
     Samples(SampleColumns),
+    /// Every request, at the end; replaces the pieces.
+    AllSamples(SampleColumns),
     /// The probes have stopped.
     Probes(Vec<Series>),
     /// The load generator has stopped.
@@ -65,6 +67,7 @@ impl Journal {
             Record::Injection { index, record } if index < self.injections.len() => self.injections[index] = *record,
             Record::Injection { record, .. } => self.injections.push(*record),
             Record::Samples(columns) => self.append(&columns),
+            Record::AllSamples(columns) => self.samples = columns,
             Record::Probes(series) => self.probes = series,
             Record::Generator(report) => self.generator = Some(report),
             Record::SteadyState(findings) => self.steady_state = findings,

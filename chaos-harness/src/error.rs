@@ -1,0 +1,60 @@
+//! The error of an experiment that could not be carried out. It is never a verdict.
+
+use thiserror::Error;
+
+use crate::environment::EnvironmentError;
+use crate::experiment::PlanError;
+use crate::fault::FaultError;
+use crate::hypothesis::HypothesisError;
+use crate::journal::JournalError;
+use crate::load::LoadError;
+use crate::load::probe::ProbeError;
+use crate::runtime::RuntimeError;
+use crate::topology::TopologyError;
+
+/// Why an experiment could not be carried out.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The plan makes no sense; nothing was started.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The runtime refused.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The environment did not come up.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+    /// A fault could not be applied.
+    #[error(transparent)]
+    Fault(#[from] FaultError),
+    /// The load could not be sent.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A probe could not be started.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// The journal could not be written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A hypothesis makes no sense.
+    #[error(transparent)]
+    Hypothesis(#[from] HypothesisError),
+    /// A topology makes no sense.
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
+    /// A condition did not come true.
+    #[error("`{condition}` did not come true within {}", humantime::format_duration(*.within))]
+    Until {
+        /// The condition, as the test named it.
+        condition: String,
+        /// How long it was waited for.
+        within: std::time::Duration,
+    },
+    /// Something of the user's own.
+    #[error(transparent)]
+    Other(#[from] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The result of a chaos test.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,40 @@
+//! The plan for people, and the command that runs it again.
+
+use super::Plan;
+use crate::fault::FaultKind;
+use crate::journal::TestRef;
+use crate::runtime::RuntimeKind;
+
+/// The plan as text: what would be started, sent, injected and claimed.
+pub(super) fn describe(plan: &Plan) -> String {
+    let mut lines = vec![format!("plan `{}`, seed {}, blast radius {}", plan.name, plan.seed, plan.radius())];
+    for service in plan.topology.services.values() {
+        let callees: Vec<&str> = plan.topology.callees(&service.name).collect();
+        let arrow = if callees.is_empty() { String::new() } else { format!(" -> {}", callees.join(", ")) };
+        lines.push(format!("  start   {} x{}{arrow}", service.name, service.instances));
+    }
+    if let Some(load) = &plan.load {
+        let routes: Vec<&str> = load.routes().collect();
+        lines.push(format!("  send    {} requests/s to {}", load.rate.last(), routes.join(", ")));
+    }
+    lines.extend(plan.steady_state.iter().map(|claim| format!("  steady  {claim}")));
+    for injection in &plan.injections {
+        let time = humantime::format_duration;
+        let (fault, after, hold) = (injection.fault.describe(), time(injection.after), time(injection.hold));
+        lines.push(format!("  inject  {fault}, after {after}, for {hold}, x{}", plan.repeat));
+    }
+    lines.extend(plan.hypotheses.iter().map(|claim| format!("  claim   {claim}")));
+    lines.join("\n")
+}
+
+/// The command that runs the test again with the same decisions.
+pub(super) fn replay(test: &TestRef, seed: u64, runtime: RuntimeKind) -> String {
+    let TestRef { package, target, test, .. } = test;
+    // A unit test's target is the library, which `--test` does not name.
+    let which = if target.replace('_', "-") == package.replace('_', "-") {
+        "--lib".to_owned()
+    } else {
+        format!("--test {target}")
+    };
+    format!("CHAOS_SEED={seed} CHAOS_RUNTIME={runtime} cargo test -p {package} {which} -- --exact {test}")
+}

@@ -1,0 +1,95 @@
+//! Before anything is started: what dead runs left is removed, the runtime is opened, the journal begun.
+
+use std::sync::Arc;
+
+use super::{Plan, dry_run};
+use crate::clock::Clock;
+use crate::error::Result;
+use crate::fault::{FaultError, FaultKind, Injection};
+use crate::folders::journal_dir;
+use crate::journal::{Journal, Phase, SCHEMA_VERSION, Status, Versions, What, Writer};
+use crate::lab::Lab;
+use crate::measure::SampleColumns;
+use crate::runtime::{Choice, EnvironmentId, Runtime, choose, sweep};
+
+pub(super) struct Opened {
+    pub(super) runtime: Arc<dyn Runtime>,
+    pub(super) writer: Writer,
+}
+
+/// Opens the runtime and begins the journal.
+pub(super) async fn open(lab: &Lab, plan: &Plan, clock: Clock) -> Result<Opened> {
+    let swept = sweep(false).await?;
+    let id = EnvironmentId::new(&plan.topology.name);
+    let (runtime, choice) = choose(lab.settings().runtime, &id).await?;
+    let runtime: Arc<dyn Runtime> = Arc::from(runtime);
+    lab.opened(runtime.clone());
+    for injection in &plan.injections {
+        check_capabilities(injection, runtime.as_ref())?;
+    }
+    let mut writer = Writer::begin(&journal_dir(), empty_journal(lab, plan, clock, choice, runtime.as_ref()))?;
+    super::session::note(&mut writer, clock, What::Phase { phase: Phase::Preflight })?;
+    for leftover in swept {
+        let text = format!("removed {leftover}, left by a test process that is gone");
+        super::session::note(&mut writer, clock, What::Note { text })?;
+    }
+    Ok(Opened { runtime, writer })
+}
+
+/// Refuses a fault that the runtime cannot do, before anything is injected.
+pub(super) fn check_capabilities(injection: &Injection, runtime: &dyn Runtime) -> Result<(), FaultError> {
+    let missing = injection.fault.requires().iter().find(|capability| !runtime.capabilities().contains(capability));
+    missing.map_or(Ok(()), |capability| {
+        Err(FaultError::NotCapable {
+            fault: injection.fault.describe(),
+            capability: *capability,
+            runtime: runtime.kind(),
+            hint: "; choose another with CHAOS_RUNTIME, or another fault",
+        })
+    })
+}
+
+fn empty_journal(lab: &Lab, plan: &Plan, clock: Clock, choice: Choice, runtime: &dyn Runtime) -> Journal {
+    let test = lab.settings().test.clone();
+    let system = rustix::system::uname();
+    let mut plan = plan.clone();
+    super::story::fill_in(&mut plan);
+    Journal {
+        schema: SCHEMA_VERSION,
+        run: run_name(clock),
+        replay: dry_run::replay(&test, plan.seed, choice.kind),
+        test,
+        status: Status::Running,
+        started_at: clock.started_at(),
+        took: None,
+        versions: Versions {
+            harness: env!("CARGO_PKG_VERSION").to_owned(),
+            runtime: runtime.version(),
+            system: format!("{} {}", system.sysname().to_string_lossy(), system.release().to_string_lossy()),
+        },
+        runtime: choice,
+        routes: plan.load.iter().flat_map(|load| load.routes()).map(str::to_owned).collect(),
+        plan,
+        events: Vec::new(),
+        injections: Vec::new(),
+        samples: SampleColumns::encode(&[]),
+        probes: Vec::new(),
+        generator: None,
+        steady_state: Vec::new(),
+        findings: Vec::new(),
+        verdict: None,
+        problems: Vec::new(),
+        logs: Default::default(),
+    }
+}
+
+/// Sortable by start, and unique: two experiments of one process cannot start in the same nanosecond.
+fn run_name(clock: Clock) -> String {
+    format!("{}-{}", clock.started_at().as_nanosecond(), std::process::id())
+}
+
+/// One line about what is being started.
+pub(super) fn describe(plan: &Plan, journal: &Journal) -> String {
+    let instances = plan.topology.instances().count();
+    format!("{instances} instances on {}, seed {}", journal.runtime, plan.seed)
+}

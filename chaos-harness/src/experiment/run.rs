@@ -1,0 +1,69 @@
+//! The engine: an experiment from top to bottom.
+
+use std::time::Duration;
+
+use super::session::{FaultHandle, Session};
+use super::{Plan, dry_run};
+use crate::error::Result;
+use crate::hypothesis::{Inconclusive, Verdict};
+use crate::journal::Phase;
+use crate::lab::Lab;
+use crate::progress;
+
+/// Carries out `plan`.
+pub(super) async fn run(lab: &Lab, plan: Plan) -> Result<Verdict> {
+    if lab.settings().dry_run {
+        plan.validate()?;
+        progress::print(&dry_run::describe(&plan));
+        return Ok(Verdict::Inconclusive { reason: Inconclusive::DryRun });
+    }
+    let mut session = Session::start(lab, plan).await?;
+    session.baseline().await?;
+    for _ in 0..session.plan().repeat {
+        if session.is_over() || session.plan().injections.is_empty() {
+            break;
+        }
+        inject_all(&mut session).await?;
+        session.recover().await?;
+    }
+    if !session.is_over() {
+        session.hold(session.plan().timing.after).await?;
+    }
+    session.judge().await
+}
+
+/// Something that is due in the fault phase.
+enum Due {
+    Inject(usize),
+    RollBack(FaultHandle),
+}
+
+/// Applies every injection at its offset and undoes it after its hold, which counts from the moment that
+/// it was in force. An abort condition ends all holds.
+async fn inject_all(session: &mut Session) -> Result<()> {
+    let began = session.now();
+    let injections = session.plan().injections.clone();
+    let mut due: Vec<(Duration, Due)> =
+        injections.iter().enumerate().map(|(index, injection)| (began + injection.after, Due::Inject(index))).collect();
+    while let Some(next) = earliest(&due) {
+        let (moment, what) = due.swap_remove(next);
+        session.hold(moment.saturating_sub(session.now())).await?;
+        match what {
+            Due::Inject(_) if session.is_over() => {}
+            Due::Inject(index) => {
+                let handle = session.inject(injections[index].clone()).await?;
+                due.push((session.now() + injections[index].hold, Due::RollBack(handle)));
+                let hold = humantime::format_duration(injections[index].hold).to_string();
+                session.phase(Phase::Hold, &format!("{} for {hold}", injections[index].fault)).await?;
+            }
+            Due::RollBack(handle) => session.roll_back(handle).await?,
+        }
+    }
+    Ok(())
+}
+
+/// Of what is due, the first; rollbacks before injections at the same moment.
+fn earliest(due: &[(Duration, Due)]) -> Option<usize> {
+    let rank = |what: &Due| matches!(what, Due::Inject(_));
+    (0..due.len()).min_by_key(|&index| (due[index].0, rank(&due[index].1)))
+}

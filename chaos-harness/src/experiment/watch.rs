@@ -1,0 +1,89 @@
+//! Watches a run: takes in samples and changes as they come, and looks for abort conditions.
+
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+
+use crate::clock::Clock;
+use crate::hypothesis::Aborted;
+use crate::journal::What;
+use crate::load::{LagReport, Running};
+use crate::measure::{MIN_SAMPLES, Sample, SampleColumns, SlidingWindow};
+use crate::runtime::Change;
+use crate::safety::Limits;
+
+/// How many samples go to disk at a time: often enough that a killed run is readable up to its last second.
+const PIECE: usize = 64;
+
+/// The live view of a run.
+#[derive(Debug)]
+pub(super) struct Watch {
+    load: Option<Running>,
+    changes: broadcast::Receiver<Change>,
+    samples: Vec<Sample>,
+    written: usize,
+    window: SlidingWindow,
+}
+
+/// What a look brought.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    /// Samples to write.
+    pub(super) columns: Option<SampleColumns>,
+    /// Changes of instances, with their moments.
+    pub(super) changes: Vec<(Duration, What)>,
+    /// An abort condition that is true.
+    pub(super) abort: Option<Aborted>,
+}
+
+impl Watch {
+    pub(super) fn new(load: Option<Running>, changes: broadcast::Receiver<Change>, limits: &Limits) -> Self {
+        let window = SlidingWindow::new(limits.window, MIN_SAMPLES);
+        Self { load, changes, samples: Vec::new(), written: 0, window }
+    }
+
+    /// Takes in what has come since the last look.
+    pub(super) fn look(&mut self, clock: Clock, limits: &Limits) -> Look {
+        let new = self.load.as_ref().map(|load| load.feed().since(self.samples.len())).unwrap_or_default();
+        new.iter().for_each(|sample| self.window.push(sample));
+        self.samples.extend(new);
+        let mut look = Look { abort: self.abort(clock.now(), limits), ..Look::default() };
+        if self.samples.len() >= self.written + PIECE {
+            look.columns = Some(SampleColumns::encode(&self.samples[self.written..]));
+            self.written = self.samples.len();
+        }
+        while let Ok(change) = self.changes.try_recv() {
+            let (state, restarts) = (change.status.state, change.status.restarts);
+            look.changes.push((clock.at(change.at), What::Instance { instance: change.id, state, restarts }));
+        }
+        look
+    }
+
+    fn abort(&mut self, now: Duration, limits: &Limits) -> Option<Aborted> {
+        if now > limits.duration {
+            return Some(Aborted::TimeLimit { limit: limits.duration });
+        }
+        let rates = self.window.rates(now).ok()?;
+        if let Some(limit) = limits.error_rate.filter(|limit| rates.error_rate > *limit) {
+            return Some(Aborted::ErrorRate { measured: rates.error_rate, limit });
+        }
+        let limit = limits.availability.filter(|limit| rates.availability < *limit)?;
+        Some(Aborted::Availability { measured: rates.availability, limit })
+    }
+
+    /// Stops the load and waits for the requests under way; then every sample is known, in order.
+    pub(super) async fn stop_load(&mut self) -> Option<LagReport> {
+        let report = self.load.take()?.stop().await;
+        self.samples = report.samples;
+        Some(report.lag)
+    }
+
+    /// The samples so far, in the order in which they became known; after [`stop_load`](Self::stop_load) as they were due.
+    pub(super) fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
+    pub(super) fn columns(&self) -> SampleColumns {
+        SampleColumns::encode(&self.samples)
+    }
+}
