@@ -1,1 +1,162 @@
 //! The macros of `chaos-harness`; use them through that crate.
+
+mod chaos_test;
+mod hypothesis;
+mod measure;
+mod name;
+mod service;
+mod suggest;
+mod threshold;
+mod topology;
+
+use proc_macro::TokenStream;
+use quote::ToTokens;
+use syn::parse_macro_input;
+
+/// Writes a claim as people say it: `hypothesis!(availability > 95%)`.
+///
+/// The value is a `chaos_harness::hypothesis::Hypothesis`. A claim that makes no sense, that nothing
+/// could refute, or that can never hold does not compile; the message points at the token.
+///
+/// ```
+/// use chaos_harness::hypothesis;
+///
+/// let claims = [
+///     hypothesis!(availability > 95%),
+///     hypothesis!(error_rate("/orders") <= 0.5%),
+///     hypothesis!(p99("/catalog") < 250ms),
+///     hypothesis!(mttr < 2min 30s),
+///     hypothesis!(peak("queue") < 1000 during recovery),
+/// ];
+/// assert_eq!(claims[2].to_string(), "p99(\"/catalog\") < 250ms");
+/// ```
+///
+/// # Syntax
+///
+/// `measure [("route" or "probe")] comparison threshold [during scope]`
+///
+/// | measure | brackets | threshold |
+/// |---|---|---|
+/// | `availability`, `error_rate`, `degraded` | a route; all requests without | a percentage from `0%` to `100%` |
+/// | `p50`, `p99`, `p99_9`, any other quantile, `max` (the slowest request) | a route; all requests without | a time |
+/// | `mttr`, `mttd`, `recovery` | none | a time |
+/// | `peak`, `lowest`, `last` | the probe; required | a plain number, such as `2`, `-0.5` or `2e3` |
+///
+/// - Comparisons are `<`, `<=`, `>` and `>=`.
+/// - A percentage has at most four decimals: `99.9%`.
+/// - Times are written with `h`, `min`, `s`, `ms`, `us` and `ns`: `250ms`, `1.5s`, `2min 30s`.
+/// - Scopes are `baseline`, `fault` (while the fault is in force; meant when none is named), `recovery`, `after`
+///   and `overall`. `mttr`, `mttd` and `recovery` speak of every injection and take none.
+///
+/// ```compile_fail
+/// chaos_harness::hypothesis!(availability > 120%); // a share lies between 0% and 100%
+/// ```
+#[proc_macro]
+pub fn hypothesis(input: TokenStream) -> TokenStream {
+    parse_macro_input!(input as hypothesis::Claim).into_token_stream().into()
+}
+
+/// Declares the services of a system and the links between them.
+///
+/// The value is a `chaos_harness::topology::Topology`. What is wrong in it (a link to a service that is not
+/// declared, a port that cannot be, a service with nothing to run ...) does not compile; the message points at
+/// the token. What only an expression knows is checked by `Topology::validate` before anything starts.
+///
+/// ```
+/// use chaos_harness::topology;
+///
+/// let postgres = std::env::var("POSTGRES_IMAGE").unwrap_or_else(|_| "postgres:16".to_owned());
+/// let shop = topology! {
+///     shop:
+///     gateway {
+///         cargo: "shop" / "shop",
+///         args: ["gateway"],
+///         health: "/health/ready",
+///         env: { BREAKER: "on", RETRIES: 3 },
+///         restart: always,
+///         instances: 2,
+///     }
+///     order { cargo: "shop" / "shop", args: ["order"], health: "/health/ready" }
+///     "order-db" { image: postgres, port: 5432, health: tcp, within: 1min }
+///
+///     gateway -> order;
+///     order -> "order-db";
+/// };
+/// shop.validate()?;
+/// assert_eq!(shop.callees("order").collect::<Vec<_>>(), ["order-db"]);
+/// # Ok::<(), chaos_harness::topology::TopologyError>(())
+/// ```
+///
+/// # Syntax
+///
+/// The topology's name and `:`, then services and links in any order. A link is `caller -> callee` or
+/// `caller -> callee, callee`, and ends with `;` or `,`. A name with a `-` is written as a string.
+///
+/// | setting of a service | value | without it |
+/// |---|---|---|
+/// | `cargo` | `"package" / "binary"` of this workspace; one string where they have the same name | one of `cargo`, `image` and `program` is needed |
+/// | `image` | the image that the docker runtime runs; an expression | what `cargo` says |
+/// | `program` | the executable that the process runtime runs; an expression | what `cargo` says |
+/// | `args` | `["a", value, 3]`, or an expression | none |
+/// | `env` | `{ KEY: value, "other.key": value }`; values are expressions | none |
+/// | `port` | 1 to 65535 | 8080 |
+/// | `health` | `tcp`, or a path that answers with a 2xx status | `tcp` |
+/// | `within` | how long starting may take, such as `30s` | `30s` |
+/// | `instances` | 1 to 32 | 1 |
+/// | `restart` | `always`: started again when it ends by itself; `never` | `never` |
+///
+/// Arguments and values of `env` may hold placeholders, such as `{listen}` or `{order.url}`; see
+/// `chaos_harness::topology::Service`.
+///
+/// ```compile_fail
+/// chaos_harness::topology! { shop: gateway { cargo: "shop" } gateway -> order } // no service is named `order`
+/// ```
+#[proc_macro]
+pub fn topology(input: TokenStream) -> TokenStream {
+    parse_macro_input!(input as topology::Topology).into_token_stream().into()
+}
+
+/// Makes a test of an `async fn` that takes a lab and returns a verdict.
+///
+/// ```no_run
+/// use chaos_harness::hypothesis::Verdict;
+/// use chaos_harness::lab::Lab;
+/// use chaos_harness::chaos_test;
+/// # async fn experiment(_: Lab) -> Result<Verdict, std::io::Error> { Ok(Verdict::Upheld) }
+///
+/// #[chaos_test(seed = 42, timeout = "5min")]
+/// async fn slow_inventory_does_not_cascade(lab: Lab) -> Result<Verdict, std::io::Error> {
+///     experiment(lab).await
+/// }
+/// ```
+///
+/// It becomes a plain `#[test]` that `cargo test` and cargo-nextest run like any other, on a multi-thread
+/// runtime of its own. It passes when the verdict is `Upheld`, or when a function that returns
+/// `Result<(), _>` returns `Ok`; otherwise it fails with what was found.
+///
+/// # Arguments
+///
+/// | argument | value | without it |
+/// |---|---|---|
+/// | `seed` | a whole number; decides every random choice | a fresh one, printed and journalled |
+/// | `timeout` | at most `"30min"` | the library's default |
+/// | `runtime` | `"docker"`, `"process"` or `"auto"` | what `CHAOS_RUNTIME` says |
+///
+/// # Other attributes
+///
+/// Attributes such as `#[ignore]` or `#[should_panic]` stay on the test. Tables of cases work when
+/// `#[chaos_test]` stands above them; parameters beside the lab then come from the table:
+///
+/// ```ignore
+/// #[chaos_test]
+/// #[rstest]
+/// #[case(2)]
+/// #[case(5)]
+/// async fn slow_inventory(lab: Lab, #[case] seconds: u64) -> chaos_harness::Result<Verdict> { ... }
+/// ```
+#[proc_macro_attribute]
+pub fn chaos_test(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let arguments = parse_macro_input!(arguments as chaos_test::Arguments);
+    let function = parse_macro_input!(item as syn::ItemFn);
+    chaos_test::expand(&arguments, function).unwrap_or_else(|error| error.to_compile_error()).into()
+}

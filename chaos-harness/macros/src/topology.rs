@@ -1,0 +1,131 @@
+//! `topology!`: a name, services and links.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::parse::{Parse, ParseStream};
+use syn::{Error, Result, Token, token};
+
+use crate::name::{Name, USERS};
+use crate::service::{Service, separator};
+use crate::suggest;
+
+/// What stands in `topology! { ... }`.
+pub(crate) struct Topology {
+    name: Name,
+    services: Vec<Service>,
+    links: Vec<Link>,
+}
+
+struct Link {
+    caller: Name,
+    callee: Name,
+}
+
+impl Parse for Topology {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        if input.is_empty() {
+            return Err(input.error("begin with the name of the topology, as in `shop: gateway { ... }`"));
+        }
+        let name: Name = input.parse()?;
+        name.check()?;
+        if !input.peek(Token![:]) {
+            let message = "expected `:` behind the name of the topology, as in `shop: gateway { ... }`";
+            return Err(Error::new(name.span, message));
+        }
+        input.parse::<Token![:]>()?;
+        let mut topology = Self { name, services: Vec::new(), links: Vec::new() };
+        while !input.is_empty() {
+            topology.item(input)?;
+        }
+        topology.check()?;
+        Ok(topology)
+    }
+}
+
+impl Topology {
+    /// `service { ... }` or `caller -> callee, callee`.
+    fn item(&mut self, input: ParseStream<'_>) -> Result<()> {
+        let name: Name = input.parse()?;
+        if input.peek(token::Brace) {
+            self.services.push(Service::parse(name, input)?);
+            // Braces end an item by themselves.
+            input.parse::<Option<Token![,]>>()?;
+            input.parse::<Option<Token![;]>>()?;
+            return Ok(());
+        }
+        if !input.peek(Token![->]) {
+            let message = format!("expected a service, `{0} {{ ... }}`, or a link, `{0} -> ...`", name.text);
+            return Err(Error::new(name.span, message));
+        }
+        input.parse::<Token![->]>()?;
+        loop {
+            self.links.push(Link { caller: name.clone(), callee: input.parse()? });
+            if input.peek(Token![->]) {
+                return Err(input.error("write one link for each arrow, as in `a -> b; b -> c`"));
+            }
+            separator(input)?;
+            if !begins_callee(input) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.services.is_empty() {
+            let message = format!("topology `{}` declares no service", self.name.text);
+            return Err(Error::new(self.name.span, message));
+        }
+        let repeated = self.services.iter().enumerate().filter(|(position, service)| {
+            self.services[..*position].iter().any(|earlier| earlier.name.text == service.name.text)
+        });
+        let repeated = repeated.map(|(_, service)| {
+            Error::new(service.name.span, format!("service `{}` is declared twice", service.name.text))
+        });
+        let links = self.links.iter().enumerate().filter_map(|(position, _)| self.check_link(position).err());
+        let all = repeated.chain(links).reduce(|mut all, error| {
+            all.combine(error);
+            all
+        });
+        all.map_or(Ok(()), Err)
+    }
+
+    fn check_link(&self, position: usize) -> Result<()> {
+        let Link { caller, callee } = &self.links[position];
+        if caller.text == USERS {
+            return Err(Error::new(caller.span, format!("`{USERS}` may call every service; leave this link out")));
+        }
+        let known: Vec<&str> = self.services.iter().map(|service| service.name.text.as_str()).collect();
+        for name in [caller, callee] {
+            if !known.contains(&name.text.as_str()) {
+                return Err(suggest::unknown(name.span, "service", &name.text, &known));
+            }
+        }
+        if caller.text == callee.text {
+            return Err(Error::new(callee.span, format!("service `{}` is linked to itself", callee.text)));
+        }
+        let same = |link: &Link| link.caller.text == caller.text && link.callee.text == callee.text;
+        if self.links[..position].iter().any(same) {
+            let message = format!("link {} -> {} is declared twice", caller.text, callee.text);
+            return Err(Error::new(callee.span, message));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a name comes next that neither begins a service nor another link.
+fn begins_callee(input: ParseStream<'_>) -> bool {
+    Name::peek(input) && !input.peek2(token::Brace) && !input.peek2(Token![->])
+}
+
+impl ToTokens for Topology {
+    fn to_tokens(&self, out: &mut TokenStream) {
+        let Self { name: Name { text: name, .. }, services, links } = self;
+        let callers = links.iter().map(|link| &link.caller.text);
+        let callees = links.iter().map(|link| &link.callee.text);
+        out.extend(quote! {
+            ::chaos_harness::topology::Topology::new(#name)
+                #(.service(#services))*
+                #(.link(#callers, #callees))*
+        });
+    }
+}

@@ -1,0 +1,9 @@
+//! What a chaos test usually needs: `use chaos_harness::prelude::*;`
+
+pub use crate::fault::{Injection, link, target};
+pub use crate::hypothesis::{Hypothesis, Verdict};
+pub use crate::load::probe::Probe;
+pub use crate::load::{Load, Request};
+pub use crate::safety::BlastRadius;
+pub use crate::topology::{Service, Topology, USERS};
+pub use crate::{Durations, Lab, chaos_test, hypothesis, topology};

@@ -1,0 +1,81 @@
+//! Runs the body of one chaos test, and cleans up whatever way it ends.
+
+use std::panic::{AssertUnwindSafe, resume_unwind};
+
+use futures::FutureExt;
+
+use crate::__private::{Failure, Outcome, TestSettings};
+use crate::journal::TestRef;
+use crate::lab::{Lab, Settings};
+use crate::runtime::RuntimeChoice;
+
+/// Runs the body of a chaos test on a multi-thread runtime of its own.
+///
+/// # Errors
+/// What fails the test: a verdict that is not upheld, an error, or a problem in one of its journals.
+pub fn run_test<F, Body, T>(settings: TestSettings, body: F) -> Result<(), Failure>
+where
+    F: FnOnce(Lab) -> Body,
+    Body: Future<Output = T>,
+    T: Outcome,
+{
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure(format!("no runtime for the test: {error}")))?;
+    let lab = Lab::new(read(&settings)?);
+    let (outcome, left) = runtime.block_on(async {
+        let outcome = AssertUnwindSafe(body(lab.clone())).catch_unwind().await;
+        (outcome, lab.clean_up().await)
+    });
+    // Not a plain drop: that would wait for a blocking step that a panic left behind.
+    runtime.shutdown_background();
+    let outcome = outcome.unwrap_or_else(|panic| resume_unwind(panic));
+    let sound = check(&lab, &left);
+    outcome.into_result().map_err(|failure| explain(&lab, failure)).and(sound)
+}
+
+/// The settings of the attribute, overruled by the environment.
+fn read(settings: &TestSettings) -> Result<Settings, Failure> {
+    let runtime = match std::env::var("CHAOS_RUNTIME") {
+        Ok(name) if !name.is_empty() => name,
+        _ => settings.runtime.unwrap_or("auto").to_owned(),
+    };
+    let runtime: RuntimeChoice = runtime.parse().map_err(|error| Failure(format!("{error}")))?;
+    let test = settings.name.split_once("::").map_or(settings.name, |(_, test)| test);
+    Ok(Settings {
+        test: TestRef {
+            package: settings.package.to_owned(),
+            target: settings.crate_name.to_owned(),
+            test: test.to_owned(),
+            file: settings.file.to_owned(),
+            line: settings.line,
+        },
+        seed: seed(settings.seed)?,
+        runtime,
+        time_limit: settings.timeout,
+        dry_run: std::env::var("CHAOS_DRY_RUN").is_ok_and(|value| value == "1"),
+    })
+}
+
+/// `CHAOS_SEED`, else that of the attribute, else one that is drawn.
+fn seed(of_attribute: Option<u64>) -> Result<u64, Failure> {
+    match std::env::var("CHAOS_SEED") {
+        Ok(text) => text.parse().map_err(|_| Failure(format!("CHAOS_SEED is `{text}`, which is no number from 0 to 2^64 - 1"))),
+        Err(_) => Ok(of_attribute.unwrap_or_else(rand::random)),
+    }
+}
+
+/// Fails a test whose experiments left something behind or could not undo a fault, whatever the verdict.
+fn check(lab: &Lab, left: &[String]) -> Result<(), Failure> {
+    let journals = lab.journals();
+    let problems = journals.iter().flat_map(|journal| journal.problems.iter().map(ToString::to_string));
+    let problems: Vec<String> = problems.chain(left.iter().cloned()).collect();
+    if problems.is_empty() { Ok(()) } else { Err(Failure(problems.join("\n"))) }
+}
+
+/// The failure with everything that helps to understand it.
+fn explain(lab: &Lab, failure: Failure) -> Failure {
+    match lab.journals().last() {
+        Some(journal) => Failure(format!("{failure}\n  replay: {}", journal.replay)),
+        None => failure,
+    }
+}

@@ -1,0 +1,12 @@
+use std::convert::Infallible;
+
+use chaos_harness::chaos_test;
+use chaos_harness::hypothesis::Verdict;
+use chaos_harness::lab::Lab;
+
+#[chaos_test]
+async fn t(_lab: &Lab) -> Result<Verdict, Infallible> {
+    Ok(Verdict::Upheld)
+}
+
+fn main() {}

@@ -1,0 +1,3 @@
+fn main() {
+    chaos_harness::hypothesis!();
+}

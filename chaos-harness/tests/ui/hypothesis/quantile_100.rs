@@ -1,0 +1,3 @@
+fn main() {
+    chaos_harness::hypothesis!(p100 < 250ms);
+}

@@ -1,0 +1,3 @@
+fn main() {
+    chaos_harness::hypothesis!(p99(/catalog) < 250ms);
+}

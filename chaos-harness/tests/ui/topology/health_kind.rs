@@ -1,0 +1,6 @@
+fn main() {
+    chaos_harness::topology! {
+        shop:
+        order { cargo: "shop", health: udp }
+    };
+}

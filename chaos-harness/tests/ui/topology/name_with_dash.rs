@@ -1,0 +1,6 @@
+fn main() {
+    chaos_harness::topology! {
+        shop:
+        stock-db { image: "postgres:16" }
+    };
+}

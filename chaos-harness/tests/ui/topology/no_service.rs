@@ -1,0 +1,5 @@
+fn main() {
+    chaos_harness::topology! {
+        shop:
+    };
+}

@@ -1,0 +1,6 @@
+fn main() {
+    chaos_harness::topology! {
+        shop:
+        users { cargo: "shop" }
+    };
+}
