@@ -3,7 +3,7 @@
 //!
 //! `cargo bench -p chaos-harness --bench load` prints a table and writes `target/chaos/bench/load.json`.
 //! `wrk` and `oha` are closed loops: they send as fast as answers come. The generator's maximum is the highest
-//! rate at which it kept its schedule for 3 s and every request was served.
+//! rate at which it kept its schedule for 3 s, in one of two tries, and every request was served.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
@@ -102,9 +102,12 @@ fn run(address: SocketAddr, rate: f64, time: Duration) -> LoadReport {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(running.stop())
 }
 
+/// Whether one of two tries keeps the rate; one alone would measure what else the machine does.
 fn keeps_up(address: SocketAddr, rate: f64) -> bool {
-    let report = run(address, rate, Duration::from_secs(3));
-    report.lag.kept_up().is_ok() && Tally::of(&report.samples).failed() == 0
+    (0..2).any(|_| {
+        let report = run(address, rate, Duration::from_secs(3));
+        report.lag.kept_up().is_ok() && Tally::of(&report.samples).failed() == 0
+    })
 }
 
 /// The highest rate that is kept, to 5%.
