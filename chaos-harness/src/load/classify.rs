@@ -65,3 +65,35 @@ fn of_io(error: &io::Error, broken: Outcome) -> Option<Outcome> {
 fn is_own_shortage(errno: Errno) -> bool {
     [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::NOMEM].contains(&errno)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn io(errno: Errno, stage: Outcome) -> Option<Outcome> {
+        of_io(&errno.into(), stage)
+    }
+
+    #[test]
+    fn what_this_machine_lacks_is_not_the_targets_fault() {
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL] {
+            assert_eq!(io(errno, Outcome::Reset), Some(Outcome::Unsent));
+        }
+    }
+
+    #[test]
+    fn a_broken_connection_is_reset_before_the_answer_and_truncated_in_it() {
+        for errno in [Errno::CONNRESET, Errno::PIPE, Errno::CONNABORTED] {
+            assert_eq!(io(errno, Outcome::Reset), Some(Outcome::Reset));
+            assert_eq!(io(errno, Outcome::Truncated), Some(Outcome::Truncated));
+        }
+    }
+
+    #[test]
+    fn other_socket_errors_keep_their_meaning() {
+        assert_eq!(io(Errno::CONNREFUSED, Outcome::Reset), Some(Outcome::Refused));
+        assert_eq!(io(Errno::TIMEDOUT, Outcome::Reset), Some(Outcome::Timeout));
+        assert_eq!(io(Errno::HOSTUNREACH, Outcome::Reset), Some(Outcome::Unreachable));
+        assert_eq!(io(Errno::NETUNREACH, Outcome::Reset), Some(Outcome::Unreachable));
+    }
+}

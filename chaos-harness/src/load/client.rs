@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use http::HeaderName;
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::classify::{Stage, classify};
 use super::{Load, LoadError, Request, Statuses};
@@ -18,37 +20,40 @@ pub(super) fn builder() -> reqwest::ClientBuilder {
         .no_proxy()
         .referer(false)
         .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
+        .retry(reqwest::retry::never().max_retries_per_request(0))
 }
 
 /// Everything needed to send one route, made once.
 #[derive(Debug)]
 pub(super) struct Route {
-    template: http::Request<bytes::Bytes>,
+    method: http::Method,
+    url: reqwest::Url,
+    headers: HeaderMap,
+    body: Option<Bytes>,
     expect: Statuses,
     degraded: HeaderName,
 }
 
 impl Route {
-    /// Prepares `request` of a valid `load` for the service at `address`.
+    /// Prepares `request` of `load` for the service at `address`.
     pub(super) fn new(load: &Load, request: &Request, address: SocketAddr) -> Result<Self, LoadError> {
-        let body = request.body.as_ref().map(|value| value.to_string().into_bytes()).unwrap_or_default();
-        let mut template = http::Request::builder()
-            .method(http::Method::from(request.method))
-            .uri(format!("http://{address}{}", request.path));
-        if request.body.is_some() && !request.headers.keys().any(|name| name.eq_ignore_ascii_case("content-type")) {
-            template = template.header(http::header::CONTENT_TYPE, "application/json");
-        }
-        for (name, value) in &request.headers {
-            template = template.header(name, value);
-        }
-        let invalid = |_| LoadError::Path { route: request.name.clone(), path: request.path.clone() };
-        let degraded = load.degraded_header.parse();
+        let no_path = |_| LoadError::Path { route: request.name.clone(), path: request.path.clone() };
+        let no_header = |_| LoadError::DegradedHeader { header: load.degraded_header.clone() };
         Ok(Self {
-            template: template.body(body.into()).map_err(invalid)?,
+            method: request.method.into(),
+            url: format!("http://{address}{}", request.path).parse().map_err(no_path)?,
+            headers: headers(request)?,
+            body: request.body.as_ref().map(|body| body.to_string().into()),
             expect: request.expect.clone(),
-            degraded: degraded.map_err(|_| LoadError::DegradedHeader { header: load.degraded_header.clone() })?,
+            degraded: load.degraded_header.parse().map_err(no_header)?,
         })
+    }
+
+    fn request(&self) -> reqwest::Request {
+        let mut request = reqwest::Request::new(self.method.clone(), self.url.clone());
+        request.headers_mut().clone_from(&self.headers);
+        *request.body_mut() = self.body.clone().map(reqwest::Body::from);
+        request
     }
 
     /// Sends the request and reads the whole answer.
@@ -60,8 +65,7 @@ impl Route {
     }
 
     async fn answer(&self, client: &reqwest::Client) -> Result<Outcome, (reqwest::Error, Stage)> {
-        let request = self.template.clone().try_into().map_err(|error| (error, Stage::Head))?;
-        let mut answer = client.execute(request).await.map_err(|error| (error, Stage::Head))?;
+        let mut answer = client.execute(self.request()).await.map_err(|error| (error, Stage::Head))?;
         let status = answer.status().as_u16();
         let degraded = answer.headers().contains_key(&self.degraded);
         while answer.chunk().await.map_err(|error| (error, Stage::Body))?.is_some() {}
@@ -71,4 +75,17 @@ impl Route {
             (true, false) => Outcome::Good(status),
         })
     }
+}
+
+fn headers(request: &Request) -> Result<HeaderMap, LoadError> {
+    let mut headers = HeaderMap::new();
+    if request.body.is_some() {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    for (name, value) in &request.headers {
+        let invalid = || LoadError::Header { route: request.name.clone(), header: name.clone() };
+        let name = name.parse::<HeaderName>().map_err(|_| invalid())?;
+        headers.insert(name, value.parse().map_err(|_| invalid())?);
+    }
+    Ok(headers)
 }

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::client::{Route, builder};
+use super::own_runtime::OwnRuntime;
 use super::pacer::Pacer;
 use super::{LagReport, Load, LoadError, Schedule, Slot};
 use crate::clock::Clock;
@@ -52,11 +52,7 @@ impl Generator {
             feed: feed.clone(),
         });
         allow_open_files(load.max_in_flight);
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("chaos-load")
-            .enable_all()
-            .build()?;
+        let runtime = OwnRuntime::start("chaos-load", workers())?;
         let in_flight = Arc::new(Semaphore::new(load.max_in_flight as usize));
         let pacer = {
             let (handle, in_flight) = (runtime.handle().clone(), Arc::clone(&in_flight));
@@ -67,8 +63,13 @@ impl Generator {
                 }
             })?
         };
-        Ok(Running { pacer, runtime: Some(runtime), in_flight, feed, load: load.clone() })
+        Ok(Running { pacer, _runtime: runtime, in_flight, feed, load: load.clone() })
     }
+}
+
+/// Threads that send: half of the processors, since the pacer and the targets need some too.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| (processors.get() / 2).clamp(1, 4))
 }
 
 /// What a request needs to be sent.
@@ -142,8 +143,9 @@ impl SampleFeed {
 #[derive(Debug)]
 #[must_use = "a load ends when it is dropped; keep it, and call `stop` for its report"]
 pub struct Running {
+    // Before the runtime, which is its way to send: fields are dropped in this order.
     pacer: Pacer,
-    runtime: Option<Runtime>,
+    _runtime: OwnRuntime,
     in_flight: Arc<Semaphore>,
     feed: SampleFeed,
     load: Load,
@@ -169,16 +171,6 @@ impl Running {
         let mut samples = self.feed.since(0);
         samples.sort_by_key(|sample| sample.intended);
         LoadReport { lag: LagReport::of(&samples, &self.load), samples }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.pacer.stop();
-        if let Some(runtime) = self.runtime.take() {
-            // Not a plain drop: that blocks, and panics inside another runtime.
-            runtime.shutdown_background();
-        }
     }
 }
 

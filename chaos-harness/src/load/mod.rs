@@ -24,6 +24,7 @@ mod client;
 mod error;
 mod generator;
 mod lag;
+mod own_runtime;
 mod pacer;
 mod plan;
 pub mod probe;

@@ -8,12 +8,12 @@ use std::time::Duration;
 use http::uri::PathAndQuery;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, interval_at, timeout_at};
 
 use super::client::builder;
+use super::own_runtime::OwnRuntime;
 use super::prometheus::Metric;
 pub use super::prometheus::MetricError;
 use crate::clock::Clock;
@@ -187,7 +187,7 @@ pub enum ProbeError {
 #[derive(Debug)]
 #[must_use = "probes end when they are dropped; keep them, and call `stop` for what they read"]
 pub struct RunningProbes {
-    runtime: Option<Runtime>,
+    _runtime: OwnRuntime,
     stop: watch::Sender<bool>,
     probing: Vec<JoinHandle<()>>,
     series: Vec<Arc<Mutex<Series>>>,
@@ -207,11 +207,7 @@ impl RunningProbes {
         resolve: impl Fn(&str) -> Option<SocketAddr>,
     ) -> Result<Self, ProbeError> {
         let client = builder().pool_max_idle_per_host(0).build()?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("chaos-probe")
-            .enable_all()
-            .build()?;
+        let runtime = OwnRuntime::start("chaos-probe", 1)?;
         let mut names = HashSet::new();
         let (stop, stopped) = watch::channel(false);
         let (mut probing, mut series) = (Vec::new(), Vec::new());
@@ -232,9 +228,9 @@ impl RunningProbes {
                 series: Arc::new(Mutex::new(empty)),
             });
             series.push(Arc::clone(&target.series));
-            probing.push(runtime.spawn(target.watch(probe.every, stopped.clone())));
+            probing.push(runtime.handle().spawn(target.watch(probe.every, stopped.clone())));
         }
-        Ok(Self { runtime: Some(runtime), stop, probing, series })
+        Ok(Self { _runtime: runtime, stop, probing, series })
     }
 
     /// What was read so far, in the order of the probes.
@@ -252,15 +248,6 @@ impl RunningProbes {
             }
         }
         self.series()
-    }
-}
-
-impl Drop for RunningProbes {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            // Not a plain drop: that blocks, and panics inside another runtime.
-            runtime.shutdown_background();
-        }
     }
 }
 

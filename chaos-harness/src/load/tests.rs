@@ -246,6 +246,8 @@ async fn a_stall_delays_every_request_that_was_due_in_it() {
     // from 1 s down to nothing, so half of the 100 wait for more than 500 ms.
     let slow = report.samples.iter().filter(|sample| sample.latency() > ms(500)).count();
     assert!((40..=60).contains(&slow), "{slow}");
+    // The target's fault, not the generator's: the run counts.
+    report.lag.kept_up().unwrap();
     assert_eq!(Tally::of(&report.samples).failed(), 0);
 }
 
@@ -333,4 +335,25 @@ fn time_to_recover_agrees_with_the_truth() {
         let error = measured.time().expect("it recovers").abs_diff(back - killed);
         assert!(error <= ms(50 + 5), "{measured:?} for {killed:?} to {back:?}");
     }
+}
+
+#[tokio::test]
+async fn a_dropped_load_ends_at_once() {
+    let server = serve(Router::new().route("/", get(std::future::pending::<()>))).await;
+    let running = start(&target(), server.address);
+    let feed = running.feed();
+    while running.in_flight() < 5 {
+        tokio::time::sleep(ms(5)).await;
+    }
+    let begin = std::time::Instant::now();
+    drop(running);
+    assert!(begin.elapsed() < ms(200), "{:?}", begin.elapsed());
+    assert_eq!(feed.count(), 0);
+}
+
+#[test]
+fn a_plan_has_a_schema() {
+    let schema = serde_json::to_value(schemars::schema_for!(Load)).unwrap();
+    assert_eq!(schema["properties"]["deadline"]["type"], "string");
+    assert_eq!(schema["properties"]["deadline"]["default"], "10s");
 }

@@ -84,8 +84,8 @@ async fn what_cannot_be_read_is_no_value_and_says_why() {
     assert!(series[1].readings.windows(2).all(|pair| pair[1].at - pair[0].at < ms(50)), "{series:?}");
 }
 
-#[test]
-fn nonsense_is_refused_by_name() {
+#[tokio::test]
+async fn nonsense_is_refused_by_name() {
     #[track_caller]
     fn refused(probes: &[Probe], because: &str) {
         let address = "127.0.0.1:9".parse().ok();
