@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::{Journal, JournalError, Record};
@@ -72,7 +73,9 @@ impl Writer {
         self.journal.status = super::Status::Complete;
         let write = || -> io::Result<()> {
             let folder = self.path.parent().unwrap_or(Path::new("."));
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            // Temporary files are private by default; a journal is for whoever may read the folder.
+            let readable = fs::Permissions::from_mode(0o644);
+            let mut file = tempfile::Builder::new().permissions(readable).tempfile_in(folder)?;
             let mut buffer = io::BufWriter::new(&mut file);
             serde_json::to_writer(&mut buffer, &self.journal)?;
             buffer.flush()?;

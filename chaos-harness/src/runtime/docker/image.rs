@@ -51,6 +51,8 @@ fn context(executable: &Path) -> std::io::Result<Vec<u8>> {
     let dockerfile =
         format!("FROM scratch\nCOPY app /app\nLABEL {PREFIX}image=1\nSTOPSIGNAL SIGTERM\nENTRYPOINT [\"/app\"]\n");
     let mut archive = tar::Builder::new(Vec::new());
+    // The engine's own tar reader does not know sparse files, which linkers like to write.
+    archive.sparse(false);
     let mut header = tar::Header::new_gnu();
     header.set_size(dockerfile.len() as u64);
     header.set_mode(0o644);
