@@ -66,7 +66,10 @@ fn seed(input: ParseStream<'_>) -> Result<u64> {
 fn timeout(input: ParseStream<'_>) -> Result<Time> {
     let limit = if input.peek(LitStr) {
         let text: LitStr = input.parse()?;
-        let Time { nanos, .. } = text.parse()?;
+        let Time { nanos, .. } = text.parse_with(|input: ParseStream<'_>| {
+            let limit = input.parse()?;
+            if input.is_empty() { Ok(limit) } else { Err(input.error("expected one time, such as \"5min\"")) }
+        })?;
         Time { nanos, tokens: quote!(#text) }
     } else {
         input.parse()?
@@ -85,6 +88,19 @@ fn runtime(input: ParseStream<'_>) -> Result<String> {
         return Ok(name.value());
     }
     Err(suggest::unknown(name.span(), "runtime", &name.value(), &RUNTIMES))
+}
+
+/// The error, and the function without its attributes, so that nothing it mentions is reported as unused.
+pub(crate) fn refuse(error: &Error, mut function: ItemFn) -> TokenStream {
+    let error = error.to_compile_error();
+    function.attrs.clear();
+    for parameter in &mut function.sig.inputs {
+        match parameter {
+            FnArg::Receiver(this) => this.attrs.clear(),
+            FnArg::Typed(parameter) => parameter.attrs.clear(),
+        }
+    }
+    quote!(#error #[allow(dead_code)] #function)
 }
 
 /// The test that runs `function`.

@@ -42,12 +42,12 @@ enum Side {
 impl Parse for Claim {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         if input.is_empty() {
-            return Err(input.error("state a claim, as in `availability > 95%`"));
+            return Err(Error::new(input.span(), "state a claim, as in `availability > 95%`"));
         }
         let measure: Measure = input.parse()?;
         if input.is_empty() {
-            let message = format!("claim something of `{0}`, as in `{0} < ...`", measure.name());
-            return Err(input.error(message));
+            let message = format!("claim something of `{0}`, as in `{0} < ...`", measure.name);
+            return Err(Error::new(measure.name.span(), message));
         }
         let comparison: Comparison = input.parse()?;
         if input.is_empty() {
@@ -110,7 +110,7 @@ fn scope(measure: &Measure, input: ParseStream<'_>) -> Result<Ident> {
         return Err(suggest::unknown(scope.span(), "part of an experiment", &text, &SCOPES.map(|(name, _)| name)));
     };
     if measure.kind.is_per_injection() {
-        let message = format!("`{}` speaks of every injection, whenever it was; leave the scope out", measure.name());
+        let message = format!("`{}` speaks of every injection, whenever it was; leave the scope out", measure.name);
         return Err(Error::new(during.span(), message));
     }
     Ok(Ident::new(variant, Span::call_site()))
@@ -121,7 +121,7 @@ impl Claim {
     fn check(&self) -> Result<()> {
         let written = &self.threshold.tokens;
         if let Some(expected) = self.measure.kind.mismatch(self.threshold.value) {
-            let message = format!("`{}` is compared with {expected}", self.measure.name());
+            let message = format!("`{}` is compared with {expected}", self.measure.name);
             return Err(Error::new_spanned(written, message));
         }
         let (lowest, highest) = match self.threshold.value {

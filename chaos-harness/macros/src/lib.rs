@@ -156,7 +156,7 @@ pub fn topology(input: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn chaos_test(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let arguments = parse_macro_input!(arguments as chaos_test::Arguments);
     let function = parse_macro_input!(item as syn::ItemFn);
-    chaos_test::expand(&arguments, function).unwrap_or_else(|error| error.to_compile_error()).into()
+    let expanded = syn::parse(arguments).and_then(|arguments| chaos_test::expand(&arguments, function.clone()));
+    expanded.unwrap_or_else(|error| chaos_test::refuse(&error, function)).into()
 }

@@ -30,7 +30,7 @@ const NAMES: [&str; 15] = [
 
 /// A measure as written.
 pub(crate) struct Measure {
-    name: Ident,
+    pub(crate) name: Ident,
     pub(crate) kind: Kind,
     argument: Option<LitStr>,
 }
@@ -91,17 +91,19 @@ impl Kind {
         matches!(self.takes(), Takes::Nothing)
     }
 
-    /// What is wrong with comparing it with `value`.
-    pub(crate) fn mismatch(self, value: Value) -> Option<String> {
-        let expected = match (self, value) {
-            (Self::Availability | Self::ErrorRate | Self::Degraded, Value::Ratio(_)) => return None,
-            (Self::Latency(_) | Self::Mttr | Self::Mttd | Self::Recovery, Value::Time(_)) => return None,
-            (Self::Peak | Self::Lowest | Self::Last, Value::Number(_)) => return None,
-            (Self::Availability | Self::ErrorRate | Self::Degraded, _) => "a percentage, such as 95%",
-            (Self::Latency(_) | Self::Mttr | Self::Mttd | Self::Recovery, _) => "a time, such as 250ms or 2min",
-            (Self::Peak | Self::Lowest | Self::Last, _) => "a plain number, such as 2",
-        };
-        Some(expected.to_owned())
+    /// What it is compared with, where that is not what `value` is.
+    pub(crate) fn mismatch(self, value: Value) -> Option<&'static str> {
+        match self {
+            Self::Availability | Self::ErrorRate | Self::Degraded => {
+                (!matches!(value, Value::Ratio(_))).then_some("a percentage, such as 95%")
+            }
+            Self::Latency(_) | Self::Mttr | Self::Mttd | Self::Recovery => {
+                (!matches!(value, Value::Time(_))).then_some("a time, such as 250ms or 2min")
+            }
+            Self::Peak | Self::Lowest | Self::Last => {
+                (!matches!(value, Value::Number(_))).then_some("a plain number, such as 2")
+            }
+        }
     }
 }
 
@@ -120,13 +122,6 @@ fn quantile(text: &str) -> std::result::Result<f64, String> {
         Some(1.0) => Err("`p100` is the slowest request of all; write `max`".to_owned()),
         Some(_) => Err(format!("`p{text}` is no quantile; they lie between p0 and p100, as in p50, p99 or p99_9")),
         None => Err(format!("`p{text}` is no quantile; write p50, p99 or, with at most four decimals, p99_9")),
-    }
-}
-
-impl Measure {
-    /// How it reads in a message.
-    pub(crate) fn name(&self) -> String {
-        self.name.to_string()
     }
 }
 

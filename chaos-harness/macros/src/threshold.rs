@@ -99,6 +99,7 @@ fn time(first: Quantity, input: ParseStream<'_>) -> Result<Time> {
     let mut last = first.unit;
     while input.peek(Lit) {
         let part: Quantity = input.parse()?;
+        let more = part.nanos()?;
         if part.unit <= last {
             return Err(Error::new_spanned(
                 &part.tokens,
@@ -106,7 +107,7 @@ fn time(first: Quantity, input: ParseStream<'_>) -> Result<Time> {
             ));
         }
         part.tokens.to_tokens(&mut tokens);
-        nanos = nanos.checked_add(part.nanos()?).ok_or_else(|| too_long(&tokens))?;
+        nanos = nanos.checked_add(more).ok_or_else(|| too_long(&tokens))?;
         last = part.unit;
     }
     Ok(Time { nanos, tokens })
@@ -182,7 +183,7 @@ impl Quantity {
         let (factor, exponent) = unit.nanos();
         let nanos = factor * self.scaled(exponent)?;
         if nanos.fract() != 0.0 {
-            return refuse("a time is at least a nanosecond fine; this one is finer");
+            return refuse("a time is a whole number of nanoseconds");
         }
         if nanos >= u64::MAX as f64 {
             return Err(too_long(&self.tokens));
@@ -281,7 +282,7 @@ mod tests {
             ("5secs", "`secs` is not a unit; did you mean `s`? (units are %, h, min, s, ms, us and ns)"),
             ("30s 2min", "the parts of a time go from the largest unit to the smallest"),
             ("2min 30", "a time needs a unit: h, min, s, ms, us or ns, as in 250ms"),
-            ("0.1ns", "a time is at least a nanosecond fine; this one is finer"),
+            ("0.1ns", "a time is a whole number of nanoseconds"),
             ("9e30h", "this time is longer than any experiment"),
             ("1e999", "this number is too large"),
             ("\"95%\"", EXPECTED),

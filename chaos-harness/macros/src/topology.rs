@@ -24,7 +24,7 @@ struct Link {
 impl Parse for Topology {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         if input.is_empty() {
-            return Err(input.error("begin with the name of the topology, as in `shop: gateway { ... }`"));
+            return Err(Error::new(input.span(), "begin with the name of the topology, as in `shop: gateway { ... }`"));
         }
         let name: Name = input.parse()?;
         name.check()?;
@@ -75,18 +75,16 @@ impl Topology {
             let message = format!("topology `{}` declares no service", self.name.text);
             return Err(Error::new(self.name.span, message));
         }
-        let repeated = self.services.iter().enumerate().filter(|(position, service)| {
-            self.services[..*position].iter().any(|earlier| earlier.name.text == service.name.text)
-        });
-        let repeated = repeated.map(|(_, service)| {
-            Error::new(service.name.span, format!("service `{}` is declared twice", service.name.text))
-        });
-        let links = self.links.iter().enumerate().filter_map(|(position, _)| self.check_link(position).err());
-        let all = repeated.chain(links).reduce(|mut all, error| {
-            all.combine(error);
-            all
-        });
-        all.map_or(Ok(()), Err)
+        all((0..self.services.len()).map(|position| self.check_unique(position)))?;
+        all((0..self.links.len()).map(|position| self.check_link(position)))
+    }
+
+    fn check_unique(&self, position: usize) -> Result<()> {
+        let Name { text, span } = &self.services[position].name;
+        if self.services[..position].iter().any(|earlier| earlier.name.text == *text) {
+            return Err(Error::new(*span, format!("service `{text}` is declared twice")));
+        }
+        Ok(())
     }
 
     fn check_link(&self, position: usize) -> Result<()> {
@@ -110,6 +108,15 @@ impl Topology {
         }
         Ok(())
     }
+}
+
+/// The errors of all checks together, so that one compilation shows them all.
+fn all(checks: impl Iterator<Item = Result<()>>) -> Result<()> {
+    let errors = checks.filter_map(Result::err).reduce(|mut all, error| {
+        all.combine(error);
+        all
+    });
+    errors.map_or(Ok(()), Err)
 }
 
 /// Whether a name comes next that neither begins a service nor another link.

@@ -2,7 +2,6 @@ fn main() {
     chaos_harness::topology! {
         shop:
         a { cargo: "shop" }
-        a { cargo: "shop" }
         a -> a;
         a -> b;
     };

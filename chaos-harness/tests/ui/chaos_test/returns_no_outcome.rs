@@ -1,9 +1,0 @@
-use chaos_harness::chaos_test;
-use chaos_harness::lab::Lab;
-
-#[chaos_test]
-async fn t(_lab: Lab) -> u8 {
-    1
-}
-
-fn main() {}

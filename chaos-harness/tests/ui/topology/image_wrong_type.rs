@@ -1,6 +1,0 @@
-fn main() {
-    chaos_harness::topology! {
-        shop:
-        order { image: 16 }
-    };
-}
