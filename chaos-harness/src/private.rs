@@ -63,20 +63,24 @@ pub trait Outcome {
     fn into_result(self) -> Result<(), Failure>;
 }
 
-impl<E: std::error::Error> Outcome for Result<Verdict, E> {
+impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> Outcome for Result<Verdict, E> {
     fn into_result(self) -> Result<(), Failure> {
         match self {
             Ok(Verdict::Upheld) => Ok(()),
             Ok(verdict) => Err(Failure(verdict.to_string())),
-            Err(error) => Err(Failure(chain(&error))),
+            Err(error) => Err(failed(error)),
         }
     }
 }
 
-impl<E: std::error::Error> Outcome for Result<(), E> {
+impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> Outcome for Result<(), E> {
     fn into_result(self) -> Result<(), Failure> {
-        self.map_err(|error| Failure(chain(&error)))
+        self.map_err(failed)
     }
+}
+
+fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failure {
+    Failure(chain(error.into().as_ref()))
 }
 
 /// The error with its causes.

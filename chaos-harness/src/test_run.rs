@@ -40,7 +40,10 @@ fn read(settings: &TestSettings) -> Result<Settings, Failure> {
         _ => settings.runtime.unwrap_or("auto").to_owned(),
     };
     let runtime: RuntimeChoice = runtime.parse().map_err(|error| Failure(format!("{error}")))?;
-    let test = settings.name.split_once("::").map_or(settings.name, |(_, test)| test);
+    // Under libtest the thread has the test's full name, with the case where rstest makes several of one.
+    let of_attribute = settings.name.split_once("::").map_or(settings.name, |(_, test)| test);
+    let thread = std::thread::current();
+    let test = thread.name().filter(|name| name.starts_with(of_attribute)).unwrap_or(of_attribute);
     Ok(Settings {
         test: TestRef {
             package: settings.package.to_owned(),
@@ -59,7 +62,9 @@ fn read(settings: &TestSettings) -> Result<Settings, Failure> {
 /// `CHAOS_SEED`, else that of the attribute, else one that is drawn.
 fn seed(of_attribute: Option<u64>) -> Result<u64, Failure> {
     match std::env::var("CHAOS_SEED") {
-        Ok(text) => text.parse().map_err(|_| Failure(format!("CHAOS_SEED is `{text}`, which is no number from 0 to 2^64 - 1"))),
+        Ok(text) => {
+            text.parse().map_err(|_| Failure(format!("CHAOS_SEED is `{text}`, which is no number from 0 to 2^64 - 1")))
+        }
         Err(_) => Ok(of_attribute.unwrap_or_else(rand::random)),
     }
 }

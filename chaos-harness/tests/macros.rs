@@ -53,13 +53,9 @@ fn claims_print_as_they_are_written() {
     }
 }
 
-/// Without the blanks between tokens, and with the unit for which `humantime` has a shorter name.
+/// Without the blanks between tokens.
 fn spelled(text: &str) -> String {
-    let words = text.split_whitespace().map(|word| match word.strip_suffix('m') {
-        Some(minutes) if minutes.parse::<u64>().is_ok() => format!("{minutes}min"),
-        _ => word.to_owned(),
-    });
-    words.collect()
+    text.split_whitespace().collect()
 }
 
 /// A threshold that another macro passes on.

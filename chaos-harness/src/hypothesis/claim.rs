@@ -321,8 +321,8 @@ impl fmt::Display for Threshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ratio(share) => write!(f, "{}%", trim(share * 100.0)),
-            Self::Time(time) => write!(f, "{}", humantime::format_duration(*time)),
-            Self::Number(number) => write!(f, "{}", trim(*number)),
+            Self::Time(time) => f.write_str(&written(*time)),
+            Self::Number(number) => write!(f, "{number}"),
         }
     }
 }
@@ -337,6 +337,16 @@ impl fmt::Display for Scope {
             Self::Overall => "overall",
         })
     }
+}
+
+/// As `hypothesis!` reads it back: minutes are `min` there, since `m` could be metres or milli.
+fn written(time: Duration) -> String {
+    let text = humantime::format_duration(time).to_string();
+    let words = text.split(' ').map(|word| match word.strip_suffix('m') {
+        Some(minutes) => format!("{minutes}min"),
+        None => word.to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// At most four decimals, without trailing zeros: 99.9, not 99.90000000000001.
@@ -362,7 +372,7 @@ mod tests {
             (latency(0.99), Comparison::Below, time, "p99(\"/catalog\") < 250ms"),
             (latency(0.999), Comparison::Below, time, "p99_9(\"/catalog\") < 250ms"),
             (latency(1.0), Comparison::AtMost, time, "max(\"/catalog\") <= 250ms"),
-            (Measure::Mttr, Comparison::Below, Threshold::Time(Duration::from_secs(120)), "mttr < 2m"),
+            (Measure::Mttr, Comparison::Below, Threshold::Time(Duration::from_secs(120)), "mttr < 2min"),
             (Measure::Peak { probe: "b".into() }, Comparison::AtLeast, Threshold::Number(2.0), "peak(\"b\") >= 2"),
         ];
         for (measure, comparison, threshold, text) in cases {
