@@ -5,7 +5,7 @@ use std::num::ParseIntError;
 use std::time::Duration;
 
 use chaos_harness::hypothesis::{Aborted, Comparison, Hypothesis, HypothesisError, Measure, Scope, Threshold, Verdict};
-use chaos_harness::lab::Lab;
+use chaos_harness::Lab;
 use chaos_harness::topology::{Service, Topology};
 use chaos_harness::{chaos_test, hypothesis, topology};
 use rstest::{fixture, rstest};
@@ -208,7 +208,7 @@ mod shadowed {
 
     #[::chaos_harness::chaos_test(seed = 1, timeout = 1s)]
     async fn names_in_scope_do_not_matter(
-        _lab: ::chaos_harness::lab::Lab,
+        _lab: ::chaos_harness::Lab,
     ) -> ::core::result::Result<(), ::core::fmt::Error> {
         let claim = ::chaos_harness::hypothesis!(p99("/catalog") < 250ms);
         let system = ::chaos_harness::topology! { shop: order { cargo: "shop", args: ["a"], within: 1s } };

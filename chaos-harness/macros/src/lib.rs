@@ -120,7 +120,7 @@ pub fn topology(input: TokenStream) -> TokenStream {
 ///
 /// ```no_run
 /// use chaos_harness::hypothesis::Verdict;
-/// use chaos_harness::lab::Lab;
+/// use chaos_harness::Lab;
 /// use chaos_harness::chaos_test;
 /// # async fn experiment(_: Lab) -> Result<Verdict, std::io::Error> { Ok(Verdict::Upheld) }
 ///

@@ -1,5 +1,5 @@
 use chaos_harness::chaos_test;
-use chaos_harness::lab::Lab;
+use chaos_harness::Lab;
 
 #[chaos_test]
 async fn t(_lab: Lab) -> () {

@@ -2,7 +2,7 @@ use std::convert::Infallible;
 
 use chaos_harness::chaos_test;
 use chaos_harness::hypothesis::Verdict;
-use chaos_harness::lab::Lab;
+use chaos_harness::Lab;
 
 #[chaos_test(runtime = "dokcer")]
 async fn t(_lab: Lab) -> Result<Verdict, Infallible> {
