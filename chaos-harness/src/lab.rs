@@ -1,5 +1,6 @@
 //! The hand that a chaos test is given.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ pub struct Lab {
     settings: Arc<Settings>,
     opened: Arc<Mutex<Vec<Arc<dyn Runtime>>>>,
     finished: Arc<Mutex<Vec<Journal>>>,
+    names: Arc<Mutex<BTreeMap<String, u32>>>,
 }
 
 /// What a lab is made from.
@@ -29,7 +31,7 @@ pub(crate) struct Settings {
 
 impl Lab {
     pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings: Arc::new(settings), opened: Arc::default(), finished: Arc::default() }
+        Self { settings: Arc::new(settings), opened: Arc::default(), finished: Arc::default(), names: Arc::default() }
     }
 
     /// An experiment on `topology`.
@@ -67,6 +69,14 @@ impl Lab {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The name for the journal of an experiment: numbered when the test has used it before.
+    pub(crate) fn unique_name(&self, name: &str) -> String {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = names.entry(name.to_owned()).or_default();
+        *used += 1;
+        if *used == 1 { name.to_owned() } else { format!("{name}.{used}") }
     }
 
     /// Notes a runtime, so that it is taken away even when the test panics.

@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::num::ParseIntError;
 use std::time::Duration;
 
-use chaos_harness::hypothesis::{Aborted, Comparison, Hypothesis, HypothesisError, Measure, Scope, Threshold, Verdict};
 use chaos_harness::Lab;
+use chaos_harness::hypothesis::{Aborted, Comparison, Hypothesis, HypothesisError, Measure, Scope, Threshold, Verdict};
 use chaos_harness::topology::{Service, Topology};
 use chaos_harness::{chaos_test, hypothesis, topology};
 use rstest::{fixture, rstest};

@@ -143,8 +143,7 @@ impl Experiment {
     /// # Errors
     /// When the plan makes no sense, or something could not be started, undone or written. A refused hypothesis
     /// is no error but a verdict.
-    pub async fn run(mut self) -> Result<Verdict> {
-        self.plan.complete();
+    pub async fn run(self) -> Result<Verdict> {
         run::run(&self.lab, self.plan).await
     }
 }

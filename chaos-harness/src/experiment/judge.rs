@@ -159,7 +159,7 @@ impl Evidence<'_> {
     }
 
     fn samples_since_injection(&self) -> u64 {
-        let first = self.injections.iter().map(|injection| injection.applied).min().unwrap_or_default();
+        let first = self.injections.iter().map(|injection| injection.began).min().unwrap_or_default();
         self.samples.iter().filter(|sample| sample.end >= first).count() as u64
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::log::Log;
 use super::{Plan, dry_run};
 use crate::clock::Clock;
 use crate::error::Result;
@@ -14,11 +15,12 @@ use crate::runtime::{Choice, EnvironmentId, Runtime, choose, sweep};
 
 pub(super) struct Opened {
     pub(super) runtime: Arc<dyn Runtime>,
-    pub(super) writer: Writer,
+    pub(super) log: Log,
 }
 
 /// Opens the runtime and begins the journal.
 pub(super) async fn open(lab: &Lab, plan: &Plan, clock: Clock) -> Result<Opened> {
+    let began = clock.now();
     let swept = sweep(false).await?;
     let id = EnvironmentId::new(&plan.topology.name);
     let (runtime, choice) = choose(lab.settings().runtime, &id).await?;
@@ -27,13 +29,14 @@ pub(super) async fn open(lab: &Lab, plan: &Plan, clock: Clock) -> Result<Opened>
     for injection in &plan.injections {
         check_capabilities(injection, runtime.as_ref())?;
     }
-    let mut writer = Writer::begin(&journal_dir(), empty_journal(lab, plan, clock, choice, runtime.as_ref()))?;
-    super::session::note(&mut writer, clock, What::Phase { phase: Phase::Preflight })?;
+    let journal = empty_journal(lab, plan, clock, choice, runtime.as_ref());
+    let mut log = Log::new(Writer::begin(&journal_dir(), journal)?, clock);
+    log.event_at(began, What::Phase { phase: Phase::Preflight })?;
     for leftover in swept {
         let text = format!("removed {leftover}, left by a test process that is gone");
-        super::session::note(&mut writer, clock, What::Note { text })?;
+        log.event(What::Note { text })?;
     }
-    Ok(Opened { runtime, writer })
+    Ok(Opened { runtime, log })
 }
 
 /// Refuses a fault that the runtime cannot do, before anything is injected.

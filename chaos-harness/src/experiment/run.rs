@@ -11,25 +11,30 @@ use crate::lab::Lab;
 use crate::progress;
 
 /// Carries out `plan`.
-pub(super) async fn run(lab: &Lab, plan: Plan) -> Result<Verdict> {
+pub(super) async fn run(lab: &Lab, mut plan: Plan) -> Result<Verdict> {
     if lab.settings().dry_run {
+        plan.complete();
         plan.validate()?;
         progress::print(&dry_run::describe(&plan));
         return Ok(Verdict::Inconclusive { reason: Inconclusive::DryRun });
     }
     let mut session = Session::start(lab, plan).await?;
+    match take_steps(&mut session).await {
+        Ok(()) => session.judge().await,
+        Err(error) => Err(session.abandon(error).await),
+    }
+}
+
+async fn take_steps(session: &mut Session) -> Result<()> {
     session.baseline().await?;
-    for _ in 0..session.plan().repeat {
-        if session.is_over() || session.plan().injections.is_empty() {
-            break;
+    for _ in 0..session.plan.repeat {
+        if session.is_over() || session.plan.injections.is_empty() {
+            return Ok(());
         }
-        inject_all(&mut session).await?;
+        inject_all(session).await?;
         session.recover().await?;
     }
-    if !session.is_over() {
-        session.hold(session.plan().timing.after).await?;
-    }
-    session.judge().await
+    if session.is_over() { Ok(()) } else { session.hold(session.plan.timing.after).await }
 }
 
 /// Something that is due in the fault phase.
@@ -41,20 +46,20 @@ enum Due {
 /// Applies every injection at its offset and undoes it after its hold, which counts from the moment that
 /// it was in force. An abort condition ends all holds.
 async fn inject_all(session: &mut Session) -> Result<()> {
-    let began = session.now();
-    let injections = session.plan().injections.clone();
+    let began = session.clock.now();
+    let injections = session.plan.injections.clone();
     let mut due: Vec<(Duration, Due)> =
         injections.iter().enumerate().map(|(index, injection)| (began + injection.after, Due::Inject(index))).collect();
     while let Some(next) = earliest(&due) {
         let (moment, what) = due.swap_remove(next);
-        session.hold(moment.saturating_sub(session.now())).await?;
+        session.hold(moment.saturating_sub(session.clock.now())).await?;
         match what {
             Due::Inject(_) if session.is_over() => {}
             Due::Inject(index) => {
                 let handle = session.inject(injections[index].clone()).await?;
-                due.push((session.now() + injections[index].hold, Due::RollBack(handle)));
-                let hold = humantime::format_duration(injections[index].hold).to_string();
-                session.phase(Phase::Hold, &format!("{} for {hold}", injections[index].fault)).await?;
+                due.push((session.clock.now() + injections[index].hold, Due::RollBack(handle)));
+                let hold = humantime::format_duration(injections[index].hold);
+                session.phase(Phase::Hold, &format!("{} for {hold}", injections[index].fault))?;
             }
             Due::RollBack(handle) => session.roll_back(handle).await?,
         }

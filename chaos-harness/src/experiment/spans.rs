@@ -25,7 +25,7 @@ struct Repetition {
 impl Spans {
     /// The windows of a run whose load was sent during `load`.
     pub(super) fn new(load: Window, injections: &[InjectionRecord]) -> Self {
-        let first = injections.iter().map(|injection| injection.applied).min();
+        let first = injections.iter().map(|injection| injection.began).min();
         let baseline = Window::new(load.from, first.unwrap_or(load.to));
         let last = injections.iter().map(|injection| injection.repetition).max().unwrap_or(0);
         let repetitions = (1..=last).filter_map(|number| repetition(injections, number, load.to)).collect();
@@ -56,9 +56,9 @@ impl Spans {
 
 fn repetition(injections: &[InjectionRecord], number: u32, load_end: Duration) -> Option<Repetition> {
     let of = |number| injections.iter().filter(move |injection| injection.repetition == number);
-    let from = of(number).map(|injection| injection.applied).min()?;
+    let from = of(number).map(|injection| injection.began).min()?;
     let to = of(number).map(|injection| injection.rolled_back.unwrap_or(load_end)).max()?;
-    let end = of(number + 1).map(|injection| injection.applied).min().unwrap_or(load_end);
+    let end = of(number + 1).map(|injection| injection.began).min().unwrap_or(load_end);
     let steady: Option<Vec<Duration>> = of(number)
         .map(|injection| match injection.recovery? {
             Recovery::NoImpact => Some(to),
@@ -83,6 +83,7 @@ mod tests {
             repetition,
             fault: String::new(),
             mechanism: String::new(),
+            began: s(applied),
             applied: s(applied),
             rolled_back: Some(s(rolled_back)),
             bite: None,

@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::hypothesis::Aborted;
 use crate::journal::What;
 use crate::load::{LagReport, Running};
-use crate::measure::{MIN_SAMPLES, Sample, SampleColumns, SlidingWindow};
+use crate::measure::{MIN_SAMPLES, Rates, Sample, SampleColumns, SlidingWindow};
 use crate::runtime::Change;
 use crate::safety::Limits;
 
@@ -23,6 +23,7 @@ pub(super) struct Watch {
     samples: Vec<Sample>,
     written: usize,
     window: SlidingWindow,
+    began: Duration,
 }
 
 /// What a look brought.
@@ -37,9 +38,14 @@ pub(super) struct Look {
 }
 
 impl Watch {
-    pub(super) fn new(load: Option<Running>, changes: broadcast::Receiver<Change>, limits: &Limits) -> Self {
+    pub(super) fn new(
+        load: Option<Running>,
+        clock: Clock,
+        changes: broadcast::Receiver<Change>,
+        limits: &Limits,
+    ) -> Self {
         let window = SlidingWindow::new(limits.window, MIN_SAMPLES);
-        Self { load, changes, samples: Vec::new(), written: 0, window }
+        Self { load, changes, samples: Vec::new(), written: 0, window, began: clock.now() }
     }
 
     /// Takes in what has come since the last look.
@@ -63,12 +69,26 @@ impl Watch {
         if now > limits.duration {
             return Some(Aborted::TimeLimit { limit: limits.duration });
         }
-        let rates = self.window.rates(now).ok()?;
+        let rates = self.rates(now, limits)?;
         if let Some(limit) = limits.error_rate.filter(|limit| rates.error_rate > *limit) {
             return Some(Aborted::ErrorRate { measured: rates.error_rate, limit });
         }
         let limit = limits.availability.filter(|limit| rates.availability < *limit)?;
         Some(Aborted::Availability { measured: rates.availability, limit })
+    }
+
+    /// The shares over the sliding window. When hardly any request ended in all of it, yet many are under way,
+    /// users are waiting for nothing: those count as failed.
+    fn rates(&mut self, now: Duration, limits: &Limits) -> Option<Rates> {
+        let stalled =
+            |running: &Running| running.in_flight() as u64 >= MIN_SAMPLES && now >= self.began + limits.window;
+        match self.window.rates(now) {
+            Ok(rates) => Some(rates),
+            Err(_) if self.load.as_ref().is_some_and(stalled) => {
+                Some(Rates { availability: 0.0, error_rate: 1.0, degraded: 0.0 })
+            }
+            Err(_) => None,
+        }
     }
 
     /// Stops the load and waits for the requests under way; then every sample is known, in order.

@@ -197,7 +197,11 @@ pub struct InjectionRecord {
     pub fault: String,
     /// How it was done.
     pub mechanism: String,
-    /// When it was in force.
+    /// When the harness began to apply it: the earliest moment at which users can have felt it.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub began: Duration,
+    /// When it was in force for everything that it names; the hold counts from here.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub applied: Duration,

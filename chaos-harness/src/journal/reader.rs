@@ -77,6 +77,7 @@ fn from_records(path: &Path, text: &str) -> Result<Journal, JournalError> {
             Err(error) => return Err(malformed(path, format!("line {}: {error}", number + 1))),
         }
     }
+    sum.sort_events();
     sum.status = if is_owner_gone(&owner) { Status::Interrupted } else { Status::Running };
     Ok(*sum)
 }

@@ -83,6 +83,11 @@ impl Journal {
         }
     }
 
+    /// Changes of instances are learnt of a moment late; in a journal everything is in order.
+    pub(super) fn sort_events(&mut self) {
+        self.events.sort_by_key(|event| event.at_us);
+    }
+
     /// Columns that cannot be decoded are dropped here; the reader has refused them before.
     fn append(&mut self, columns: &SampleColumns) {
         let (Ok(mut samples), Ok(more)) = (self.samples.decode(), columns.decode()) else { return };

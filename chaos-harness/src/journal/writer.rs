@@ -71,6 +71,7 @@ impl Writer {
     /// When the file cannot be written; the `.partial` file is then still there.
     pub fn complete(mut self) -> Result<(Journal, PathBuf), JournalError> {
         self.journal.status = super::Status::Complete;
+        self.journal.sort_events();
         let write = || -> io::Result<()> {
             let folder = self.path.parent().unwrap_or(Path::new("."));
             // Temporary files are private by default; a journal is for whoever may read the folder.

@@ -1,0 +1,83 @@
+//! Preflight and start: from a plan to a session.
+
+use std::sync::Arc;
+
+use super::Plan;
+use super::log::Log;
+use super::preflight::{self, Opened};
+use super::session::Session;
+use super::steady::SteadyState;
+use super::watch::Watch;
+use crate::clock::Clock;
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::journal::{Phase, Problem, Record, What};
+use crate::lab::Lab;
+use crate::load::Generator;
+use crate::load::probe::RunningProbes;
+use crate::progress::Progress;
+use crate::runtime::Runtime;
+
+impl Session {
+    /// Checks the plan, opens the runtime, starts the targets, then the load and the probes.
+    pub(crate) async fn start(lab: &Lab, mut plan: Plan) -> Result<Self> {
+        plan.complete();
+        plan.validate()?;
+        plan.name = lab.unique_name(&plan.name);
+        let progress = Progress::new(&plan.name);
+        let clock = Clock::start();
+        let Opened { runtime, mut log } = preflight::open(lab, &plan, clock).await?;
+        progress.step("start", &preflight::describe(&plan, log.journal()));
+        log.event(What::Phase { phase: Phase::Start })?;
+        match start_all(&plan, clock, &runtime).await {
+            Ok(Started { environment, watch, probes }) => Ok(Self {
+                load_from: clock.now(),
+                steady: SteadyState::of(&plan),
+                lab: lab.clone(),
+                plan,
+                clock,
+                log,
+                runtime,
+                environment,
+                watch,
+                probes,
+                active: Vec::new(),
+                repetition: 1,
+                not_steady: None,
+                aborted: None,
+                progress,
+            }),
+            Err(error) => Err(give_up(lab, log, &runtime, error).await),
+        }
+    }
+}
+
+struct Started {
+    environment: Environment,
+    watch: Watch,
+    probes: Option<RunningProbes>,
+}
+
+async fn start_all(plan: &Plan, clock: Clock, runtime: &Arc<dyn Runtime>) -> Result<Started> {
+    let changes = runtime.changes();
+    let environment = Environment::start(&plan.topology, runtime.clone(), plan.seed).await?;
+    let resolve = |service: &str| environment.address(service);
+    let probing = !plan.probes.is_empty();
+    let probes = probing.then(|| RunningProbes::start(&plan.probes, clock, resolve)).transpose()?;
+    let load = plan.load.as_ref().map(|load| Generator::start(load, clock, plan.seed, resolve)).transpose()?;
+    Ok(Started { watch: Watch::new(load, clock, changes, &plan.limits), environment, probes })
+}
+
+/// Takes away what was started, completes the journal with the reason, and gives it back.
+async fn give_up(lab: &Lab, mut log: Log, runtime: &Arc<dyn Runtime>, error: Error) -> Error {
+    let left = runtime.destroy().await.err();
+    let complete = || {
+        log.add(Record::Problem(Problem::Error { reason: error.to_string() }))?;
+        left.map_or(Ok(()), |left| log.add(Record::Problem(Problem::LeftBehind { what: left.to_string() })))
+    };
+    match complete().and_then(|()| log.complete()) {
+        Ok(journal) => lab.finished(journal),
+        Err(second) => tracing::error!(%second, "the journal of a failed start could not be written"),
+    }
+    error
+}
