@@ -1,4 +1,5 @@
 //! Resilience tests for distributed systems, written as ordinary Rust tests.
 
 pub mod clock;
+pub mod link;
 pub mod measure;

@@ -1,0 +1,218 @@
+//! One connection through the link: two sockets, two lanes, one task.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use futures::task::AtomicWaker;
+use parking_lot::{Mutex, MutexGuard};
+use tokio::net::TcpStream;
+
+use super::control::{Entry, Link};
+use super::lane::{Lane, Totals};
+use super::pump::{Progress, Pump};
+use super::socket;
+use super::timer::Alarm;
+use super::toxic::{Birth, Cut, Dice, Item, Way};
+
+/// What the connection's task and the control path share.
+pub(super) struct Connection {
+    /// Counts from zero in the order of acceptance.
+    pub(super) number: u64,
+    client: TcpStream,
+    upstream: OnceLock<TcpStream>,
+    lanes: Mutex<Lanes>,
+    task: AtomicWaker,
+}
+
+struct Lanes {
+    up: Lane,
+    down: Lane,
+    cut: bool,
+}
+
+impl Lanes {
+    fn is_over(&self) -> bool {
+        self.cut || (self.up.is_done() && self.down.is_done())
+    }
+
+    fn clear(&mut self, totals: &Totals) {
+        for lane in [&mut self.up, &mut self.down] {
+            lane.clear();
+            lane.report(totals);
+        }
+    }
+}
+
+impl Connection {
+    pub(super) fn new(number: u64, client: TcpStream) -> Self {
+        let lanes = Mutex::new(Lanes { up: Lane::new(Way::Up), down: Lane::new(Way::Down), cut: false });
+        Self { number, client, upstream: OnceLock::new(), lanes, task: AtomicWaker::new() }
+    }
+
+    /// Lets the caller's wish to connect set out, once the toxics are in place.
+    pub(super) fn open(&self, totals: &Totals) {
+        self.lanes.lock().up.push(Instant::now(), Item::Open, &totals.counters);
+    }
+
+    /// Brings both lanes in line with toxics that are new, changed or gone: on return they hold.
+    pub(super) fn apply(&self, seed: u64, set: &[&Entry], removed: &[u64], totals: &Totals) {
+        let now = Instant::now();
+        let mut lanes = self.lanes.lock();
+        if lanes.cut {
+            return;
+        }
+        let Lanes { up, down, .. } = &mut *lanes;
+        for lane in [up, down] {
+            removed.iter().for_each(|toxic| lane.remove(*toxic, now, &totals.counters));
+            set.iter().for_each(|entry| self.apply_to(lane, seed, entry, now, totals));
+        }
+        let cut = lanes.up.advance(now, &totals.counters).or(lanes.down.advance(now, &totals.counters));
+        if let Some(cut) = cut {
+            self.cut_lanes(&mut lanes, cut, totals);
+        }
+        let idle = !lanes.cut && lanes.up.is_idle() && lanes.down.is_idle();
+        drop(lanes);
+        if !idle {
+            self.task.wake();
+        }
+    }
+
+    fn apply_to(&self, lane: &mut Lane, seed: u64, entry: &Entry, now: Instant, totals: &Totals) {
+        let dice = Dice::new(seed, self.number, entry.id);
+        if !entry.toxic.direction.covers(lane.way) || !dice.affects(entry.toxic.probability) {
+            return lane.remove(entry.id, now, &totals.counters);
+        }
+        let birth = Birth { now, way: lane.way, rng: dice.way(lane.way) };
+        let shaper = entry.toxic.spec.as_kind().shaper(birth);
+        match lane.stage(entry.id) {
+            Some(stage) => stage.reshape(shaper),
+            None => lane.add(entry.id, shaper, now, &totals.counters),
+        }
+    }
+
+    /// Resets both ends at once.
+    pub(super) fn cut(&self, cut: Cut, totals: &Totals) {
+        self.cut_lanes(&mut self.lanes.lock(), cut, totals);
+        self.task.wake();
+    }
+
+    fn cut_lanes(&self, lanes: &mut Lanes, cut: Cut, totals: &Totals) {
+        if std::mem::replace(&mut lanes.cut, true) {
+            return;
+        }
+        [Some(&self.client), self.upstream.get()].into_iter().flatten().for_each(socket::reset);
+        match cut {
+            Cut::Reset => totals.counters.reset.add(1),
+            Cut::Refused => totals.counters.refused.add(1),
+            Cut::Peer => totals.counters.aborted.add(1),
+            Cut::Shutdown => {}
+        }
+        lanes.clear(totals);
+    }
+}
+
+type Dialling = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
+
+/// The task of one connection: it ends when the connection does.
+pub(super) struct Driver {
+    connection: Arc<Connection>,
+    link: Arc<Link>,
+    alarm: Alarm,
+    dialling: Option<Dialling>,
+}
+
+impl Driver {
+    pub(super) fn new(connection: Arc<Connection>, link: Arc<Link>) -> Self {
+        Self { connection, link, alarm: Alarm::new(), dialling: None }
+    }
+
+    fn pump(&mut self, lanes: &mut Lanes, cx: &mut Context<'_>) -> Poll<()> {
+        let connection = Arc::clone(&self.connection);
+        let (client, upstream) = (Some(&connection.client), connection.upstream.get());
+        let totals = &self.link.totals;
+        self.alarm.acknowledge(Instant::now());
+        let up = Pump { lane: &mut lanes.up, source: client, sink: upstream, totals }.run(cx);
+        let down = Pump { lane: &mut lanes.down, source: upstream, sink: client, totals }.run(cx);
+        let more = self.handle(Way::Up, up, lanes) | self.handle(Way::Down, down, lanes);
+        if lanes.is_over() {
+            return Poll::Ready(());
+        }
+        lanes.up.report(&self.link.totals);
+        lanes.down.report(&self.link.totals);
+        if more {
+            cx.waker().wake_by_ref();
+        }
+        self.alarm.set([lanes.up.deadline(), lanes.down.deadline()].into_iter().flatten().min(), cx);
+        Poll::Pending
+    }
+
+    /// Does what a lane cannot do alone; says whether the lanes should be looked at again at once.
+    fn handle(&mut self, way: Way, progress: Progress, lanes: &mut Lanes) -> bool {
+        match progress {
+            Progress::Blocked => return false,
+            Progress::Yielded => {}
+            Progress::Dial => self.dialling = Some(Box::pin(dial(self.link.upstream()))),
+            Progress::SinkBroke => self.sink_broke(way, lanes),
+            Progress::Cut(cut) => self.connection.cut_lanes(lanes, cut, &self.link.totals),
+        }
+        true
+    }
+
+    fn sink_broke(&self, way: Way, lanes: &mut Lanes) {
+        let (lane, opposite) = match way {
+            Way::Up => (&mut lanes.up, &mut lanes.down),
+            Way::Down => (&mut lanes.down, &mut lanes.up),
+        };
+        lane.sink_broke();
+        opposite.source_broke(Instant::now(), &self.link.totals.counters);
+    }
+
+    fn poll_dial(&mut self, cx: &mut Context<'_>) {
+        let Some(dialling) = &mut self.dialling else { return };
+        let Poll::Ready(result) = dialling.as_mut().poll(cx) else { return };
+        self.dialling = None;
+        match result {
+            Ok(stream) => drop(self.connection.upstream.set(stream)),
+            Err(_) => {
+                self.link.totals.counters.upstream_failed.add(1);
+                let mut lanes = self.connection.lanes.lock();
+                lanes.up.sink_broke();
+                lanes.down.abort(Instant::now(), &self.link.totals.counters);
+            }
+        }
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.connection.task.register(cx.waker());
+        self.poll_dial(cx);
+        let connection = Arc::clone(&self.connection);
+        let mut lanes = connection.lanes.lock();
+        let poll = if lanes.cut { Poll::Ready(()) } else { self.pump(&mut lanes, cx) };
+        // A change of toxics that waits for the lock gets it before this task's next turn.
+        MutexGuard::unlock_fair(lanes);
+        poll
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let mut lanes = self.connection.lanes.lock();
+        lanes.clear(&self.link.totals);
+        drop(lanes);
+        self.link.forget(self.connection.number);
+    }
+}
+
+async fn dial(upstream: Option<SocketAddr>) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(upstream.ok_or(io::ErrorKind::NotConnected)?).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}

@@ -1,0 +1,235 @@
+//! The control path: which toxics there are, and how a change of them reaches every connection.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+use super::connection::{Connection, Driver};
+use super::error::LinkError;
+use super::gate::Gate;
+use super::lane::Totals;
+use super::toxic::{Cut, Toxic};
+
+/// What the proxy, its handles and its tasks share.
+pub(super) struct Link {
+    pub(super) addr: SocketAddr,
+    pub(super) totals: Totals,
+    seed: u64,
+    upstream: Mutex<Option<SocketAddr>>,
+    state: Mutex<State>,
+    /// Signals that the last connection has ended.
+    idle: Notify,
+}
+
+/// Lock order: this one before any connection's.
+struct State {
+    /// `None` once the link has shut down.
+    gate: Option<Gate>,
+    toxics: Vec<Entry>,
+    next_toxic: u64,
+    connections: HashMap<u64, Arc<Connection>>,
+    next_connection: u64,
+}
+
+/// A toxic of the link.
+#[derive(Clone, PartialEq)]
+pub(super) struct Entry {
+    /// Never used twice; it keys the toxic's randomness.
+    pub(super) id: u64,
+    pub(super) name: String,
+    pub(super) toxic: Toxic,
+}
+
+impl Link {
+    pub(super) fn start(gate: Gate, seed: u64) -> Result<Arc<Self>, LinkError> {
+        let state =
+            State { gate: None, toxics: Vec::new(), next_toxic: 0, connections: HashMap::new(), next_connection: 0 };
+        let link = Arc::new(Self {
+            addr: gate.addr(),
+            totals: Totals::default(),
+            seed,
+            upstream: Mutex::default(),
+            state: Mutex::new(state),
+            idle: Notify::new(),
+        });
+        let mut state = link.state.lock();
+        link.open(state.gate.insert(gate))?;
+        drop(state);
+        Ok(link)
+    }
+
+    pub(super) fn upstream(&self) -> Option<SocketAddr> {
+        *self.upstream.lock()
+    }
+
+    pub(super) fn set_upstream(&self, upstream: Option<SocketAddr>) {
+        *self.upstream.lock() = upstream;
+    }
+
+    /// Refuses new connections and resets live ones, for good.
+    pub(super) fn close(&self) {
+        let mut state = self.state.lock();
+        state.gate = None;
+        state.connections.values().for_each(|connection| connection.cut(Cut::Shutdown, &self.totals));
+    }
+
+    /// Waits until no connection is left.
+    pub(super) async fn until_idle(&self) {
+        loop {
+            let idle = self.idle.notified();
+            if self.state.lock().connections.is_empty() {
+                return;
+            }
+            idle.await;
+        }
+    }
+
+    /// Takes an ended connection off the books.
+    pub(super) fn forget(&self, number: u64) {
+        let mut state = self.state.lock();
+        if state.connections.remove(&number).is_some() {
+            self.totals.counters.active.subtract(1);
+        }
+        if state.connections.is_empty() {
+            self.idle.notify_waiters();
+        }
+    }
+
+    fn open(self: &Arc<Self>, gate: &mut Gate) -> Result<(), LinkError> {
+        let link = Arc::clone(self);
+        gate.open(move |stream| link.accept(stream)).map_err(|source| LinkError::Listen { addr: self.addr, source })
+    }
+
+    fn accept(self: &Arc<Self>, stream: TcpStream) {
+        // Fails only when the connection is gone already, which its task finds out.
+        let _ = stream.set_nodelay(true);
+        let mut state = self.state.lock();
+        if state.gate.is_none() {
+            return;
+        }
+        let connection = Arc::new(Connection::new(state.next_connection, stream));
+        state.next_connection += 1;
+        self.totals.counters.accepted.add(1);
+        self.totals.counters.active.add(1);
+        connection.apply(self.seed, &state.toxics.iter().collect::<Vec<_>>(), &[], &self.totals);
+        connection.open(&self.totals);
+        state.connections.insert(connection.number, Arc::clone(&connection));
+        drop(state);
+        // Without the lock: a runtime that is shutting down drops the task here, which takes it.
+        tokio::spawn(Driver::new(connection, Arc::clone(self)));
+    }
+
+    fn running(&self) -> Result<MutexGuard<'_, State>, LinkError> {
+        let state = self.state.lock();
+        if state.gate.is_some() { Ok(state) } else { Err(LinkError::Closed(self.addr)) }
+    }
+
+    /// Replaces the toxics: for the port first, which alone can fail, then for every connection.
+    ///
+    /// Connections accepted meanwhile wait for the lock and then see the new ones.
+    fn install(self: &Arc<Self>, state: &mut State, toxics: Vec<Entry>) -> Result<(), LinkError> {
+        let refuse = toxics.iter().any(|entry| entry.toxic.closes_port());
+        if let Some(gate) = &mut state.gate {
+            match (refuse, gate.is_open()) {
+                (true, _) => gate.close(),
+                (false, false) => self.open(gate)?,
+                (false, true) => {}
+            }
+        }
+        let set: Vec<_> = toxics.iter().filter(|entry| !state.toxics.contains(entry)).collect();
+        let gone = |old: &&Entry| !toxics.iter().any(|new| new.id == old.id);
+        let removed: Vec<_> = state.toxics.iter().filter(gone).map(|entry| entry.id).collect();
+        for connection in state.connections.values() {
+            connection.apply(self.seed, &set, &removed, &self.totals);
+        }
+        state.toxics = toxics;
+        Ok(())
+    }
+}
+
+/// The toxics of a link, to be changed while it works.
+///
+/// Each change holds for every live and every new connection when the call returns, or it is an
+/// error and nothing has changed. No call waits for a peer. A toxic acts on what the ones added
+/// before it let through.
+#[derive(Clone)]
+pub struct Toxics {
+    pub(super) link: Arc<Link>,
+}
+
+impl Toxics {
+    /// Adds a toxic under a new name.
+    ///
+    /// # Errors
+    /// The name is taken, a value makes no sense, or the link has shut down.
+    pub fn add(&self, name: impl Into<String>, toxic: Toxic) -> Result<(), LinkError> {
+        let name = name.into();
+        validate(&name, &toxic)?;
+        let mut state = self.link.running()?;
+        if state.toxics.iter().any(|entry| entry.name == name) {
+            return Err(LinkError::Duplicate(name));
+        }
+        let mut toxics = state.toxics.clone();
+        toxics.push(Entry { id: state.next_toxic, name, toxic });
+        self.link.install(&mut state, toxics)?;
+        state.next_toxic += 1;
+        Ok(())
+    }
+
+    /// Replaces a toxic in its place. What it held back is treated as if the new one had been there from the start;
+    /// the same connections stay affected as far as the probability is the same.
+    ///
+    /// # Errors
+    /// There is no such toxic, a value makes no sense, or the link has shut down.
+    pub fn update(&self, name: &str, toxic: Toxic) -> Result<(), LinkError> {
+        validate(name, &toxic)?;
+        let mut state = self.link.running()?;
+        let index = position(&state, name)?;
+        let mut toxics = state.toxics.clone();
+        toxics[index].toxic = toxic;
+        self.link.install(&mut state, toxics)
+    }
+
+    /// Removes a toxic; what it held back moves on at once, in order.
+    ///
+    /// # Errors
+    /// There is no such toxic, the port cannot be listened on again, or the link has shut down.
+    pub fn remove(&self, name: &str) -> Result<Toxic, LinkError> {
+        let mut state = self.link.running()?;
+        let index = position(&state, name)?;
+        let mut toxics = state.toxics.clone();
+        let removed = toxics.remove(index).toxic;
+        self.link.install(&mut state, toxics)?;
+        Ok(removed)
+    }
+
+    /// Removes all toxics.
+    ///
+    /// # Errors
+    /// The port cannot be listened on again, or the link has shut down.
+    pub fn clear(&self) -> Result<(), LinkError> {
+        let mut state = self.link.running()?;
+        self.link.install(&mut state, Vec::new())
+    }
+
+    /// The toxics by name, in the order in which they were added.
+    pub fn list(&self) -> Vec<(String, Toxic)> {
+        self.link.state.lock().toxics.iter().map(|entry| (entry.name.clone(), entry.toxic.clone())).collect()
+    }
+}
+
+fn validate(name: &str, toxic: &Toxic) -> Result<(), LinkError> {
+    toxic.validate().map_err(|source| LinkError::Invalid { name: name.to_owned(), source })
+}
+
+fn position(state: &State, name: &str) -> Result<usize, LinkError> {
+    state.toxics.iter().position(|entry| entry.name == name).ok_or_else(|| {
+        let known: Vec<_> = state.toxics.iter().map(|entry| entry.name.as_str()).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        LinkError::Unknown { name: name.to_owned(), known }
+    })
+}

@@ -1,0 +1,79 @@
+//! The listening socket, which can stop to listen and keep its address.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+/// Connections that may wait for the accept loop; the kernel caps it at `somaxconn`.
+const BACKLOG: i32 = 4096;
+
+/// How long to wait after a failed accept, for instance when the process is out of descriptors.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A bound socket: while open it listens; while closed the kernel refuses connections, and nobody else can get the port.
+pub(super) struct Gate {
+    socket: Socket,
+    addr: SocketAddr,
+    runtime: Handle,
+    accept_loop: Option<JoinHandle<()>>,
+}
+
+impl Gate {
+    /// Binds a free port of `addr`'s address; the gate starts closed.
+    pub(super) fn bind(addr: SocketAddr, runtime: Handle) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&addr.into())?;
+        // Only now: it lets the socket listen again among its own old connections, while setting it
+        // before the bind could have given it a port that another gate keeps.
+        socket.set_reuse_address(true)?;
+        let addr = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        Ok(Self { socket, addr, runtime, accept_loop: None })
+    }
+
+    pub(super) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.accept_loop.is_some()
+    }
+
+    /// Listens, and gives each connection to `accept`.
+    pub(super) fn open(&mut self, accept: impl Fn(TcpStream) + Send + 'static) -> io::Result<()> {
+        self.socket.listen(BACKLOG)?;
+        let _runtime = self.runtime.enter();
+        // A copy of the descriptor per opening: the runtime would see the last closing on the old one forever.
+        let listener = TcpListener::from_std(self.socket.try_clone()?.into())?;
+        self.accept_loop = Some(self.runtime.spawn(async move {
+            loop {
+                match listener.accept().await {
+                    Ok((stream, _)) => accept(stream),
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                    Err(_) => tokio::time::sleep(PAUSE).await,
+                }
+            }
+        }));
+        Ok(())
+    }
+
+    /// Refuses from now on, those too who wait to be accepted.
+    pub(super) fn close(&mut self) {
+        if let Some(accept_loop) = self.accept_loop.take() {
+            // On a listening socket this ends the listening but not the binding.
+            let _ = self.socket.shutdown(std::net::Shutdown::Both);
+            accept_loop.abort();
+        }
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -1,0 +1,220 @@
+//! One way through one connection: the items on their way, and what happens to them.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::counters::{Counter, Counters};
+use super::toxic::{Cut, Item, Shaper, Stage, Tally, Way};
+
+/// Most that one lane holds, in bytes: a second of latency at 64 MiB/s, 50 ms at 1.3 GiB/s.
+const LANE_LIMIT: usize = 64 << 20;
+
+/// Most that all lanes of a link hold together, in bytes. A lane that holds nothing may always read, so none starves.
+const LINK_LIMIT: u64 = 256 << 20;
+
+/// Most that waits for a sink with no room, in bytes, before the lane stops to read.
+const OUT_LIMIT: usize = 1 << 20;
+
+/// What the lanes of a link count together.
+#[derive(Debug, Default)]
+pub(super) struct Totals {
+    pub(super) counters: Counters,
+    /// Memory held by all lanes, in bytes.
+    held: Counter,
+}
+
+/// Items come in from the source, pass the stages, one per toxic, and wait in `out` for the sink.
+///
+/// The pump (`pump.rs`) moves them between here and the sockets.
+pub(super) struct Lane {
+    pub(super) way: Way,
+    stages: Vec<Stage>,
+    out: VecDeque<Item>,
+    out_cost: usize,
+    /// What `Totals::held` knows of this lane.
+    reported: usize,
+    /// The source has nothing more to say.
+    ended: bool,
+    /// A write to the source's socket failed, so that its stream ends with an abort, even if it reads as an end.
+    source_broken: bool,
+    /// The sink takes no more: its FIN is sent, or it is gone.
+    finished: bool,
+}
+
+impl Lane {
+    pub(super) fn new(way: Way) -> Self {
+        Self {
+            way,
+            stages: Vec::new(),
+            out: VecDeque::new(),
+            out_cost: 0,
+            reported: 0,
+            ended: false,
+            source_broken: false,
+            finished: false,
+        }
+    }
+
+    /// Whether both its ends are done.
+    pub(super) fn is_done(&self) -> bool {
+        self.ended && self.finished
+    }
+
+    /// Whether bytes may go from socket to socket without a look at them.
+    pub(super) fn is_clear(&self) -> bool {
+        self.stages.is_empty() && self.out.is_empty()
+    }
+
+    /// Whether it waits for nothing but new bytes.
+    pub(super) fn is_idle(&self) -> bool {
+        self.held() == 0 && self.deadline().is_none()
+    }
+
+    /// Whether the source should be read.
+    pub(super) fn wants_more(&self, totals: &Totals) -> bool {
+        let held = self.held();
+        let room = held < LANE_LIMIT && self.out_cost < OUT_LIMIT && (held == 0 || totals.held.get() < LINK_LIMIT);
+        // Without stages nothing needs to be held to keep the stream going.
+        !self.ended && room && (self.out.is_empty() || !self.stages.is_empty())
+    }
+
+    /// Takes `item` in.
+    pub(super) fn push(&mut self, now: Instant, item: Item, counters: &Counters) {
+        self.pass(0, now, item, Tally(Some(counters)));
+    }
+
+    /// The source ended its stream.
+    pub(super) fn end(&mut self, now: Instant, counters: &Counters) {
+        match self.source_broken {
+            true => self.abort(now, counters),
+            false => {
+                self.ended = true;
+                self.push(now, Item::Fin, counters);
+            }
+        }
+    }
+
+    /// The source reset the connection, or never came to be.
+    pub(super) fn abort(&mut self, now: Instant, counters: &Counters) {
+        self.ended = true;
+        self.finished = false;
+        self.push(now, Item::Abort(Cut::Peer), counters);
+    }
+
+    /// A write to the source's socket failed: it reset the connection, whether or not reading it says so.
+    pub(super) fn source_broke(&mut self, now: Instant, counters: &Counters) {
+        self.source_broken = true;
+        if self.ended {
+            self.abort(now, counters);
+        }
+    }
+
+    /// The sink is gone or was never there: nothing that the lane holds can arrive any more.
+    pub(super) fn sink_broke(&mut self) {
+        self.ended = true;
+        self.finished = true;
+        self.clear();
+    }
+
+    /// The sink's FIN has been sent.
+    pub(super) fn finish(&mut self) {
+        self.finished = true;
+    }
+
+    /// Forgets all that it holds.
+    pub(super) fn clear(&mut self) {
+        self.stages.clear();
+        self.out.clear();
+        self.out_cost = 0;
+    }
+
+    /// The item that the sink gets next.
+    pub(super) fn front(&mut self) -> Option<&mut Item> {
+        self.out.front_mut()
+    }
+
+    /// Takes the item off that the sink gets next.
+    pub(super) fn pop(&mut self) -> Option<Item> {
+        let item = self.out.pop_front()?;
+        self.out_cost = self.out_cost.saturating_sub(item.cost());
+        Some(item)
+    }
+
+    /// Notes that `n` bytes of the first item have gone.
+    pub(super) fn written(&mut self, n: usize) {
+        self.out_cost = self.out_cost.saturating_sub(n);
+    }
+
+    /// An abort that has passed all stages, if there is one.
+    pub(super) fn pending_abort(&self) -> Option<Cut> {
+        if let Some(Item::Abort(cut)) = self.out.back() { Some(*cut) } else { None }
+    }
+
+    /// Puts a stage behind all others; what has not been written yet goes through it.
+    pub(super) fn add(&mut self, toxic: u64, shaper: Box<dyn Shaper>, now: Instant, counters: &Counters) {
+        let mut stage = Stage::new(toxic, shaper);
+        while let Some(item) = self.pop() {
+            stage.push(now, item, Tally(Some(counters)));
+        }
+        self.stages.push(stage);
+    }
+
+    /// The stage of a toxic.
+    pub(super) fn stage(&mut self, toxic: u64) -> Option<&mut Stage> {
+        self.stages.iter_mut().find(|stage| stage.toxic == toxic)
+    }
+
+    /// Takes a toxic's stage out; what it held moves on.
+    pub(super) fn remove(&mut self, toxic: u64, now: Instant, counters: &Counters) {
+        if let Some(index) = self.stages.iter().position(|stage| stage.toxic == toxic) {
+            for item in self.stages.remove(index).into_items() {
+                self.pass(index, now, item, Tally(Some(counters)));
+            }
+        }
+    }
+
+    /// Moves what is due, and says whether a toxic cut the connection.
+    pub(super) fn advance(&mut self, now: Instant, counters: &Counters) -> Option<Cut> {
+        let tally = Tally(Some(counters));
+        for index in 0..self.stages.len() {
+            if let Some(cut) = self.stages[index].expire(now, tally) {
+                return Some(cut);
+            }
+            // The moment it was due, not the moment of looking: delays then add up exactly.
+            while let Some((due, item)) = self.stages[index].pop(now) {
+                self.pass(index + 1, due, item, tally);
+            }
+        }
+        None
+    }
+
+    /// When [`Self::advance`] has something to do again.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.stages.iter().filter_map(Stage::deadline).min()
+    }
+
+    /// Brings `totals` up to date with what the lane holds.
+    pub(super) fn report(&mut self, totals: &Totals) {
+        let held = self.held();
+        if held != self.reported {
+            totals.held.add(held as u64);
+            totals.held.subtract(self.reported as u64);
+            self.reported = held;
+        }
+    }
+
+    /// Memory that its items take, in bytes.
+    fn held(&self) -> usize {
+        self.out_cost + self.stages.iter().map(Stage::cost).sum::<usize>()
+    }
+
+    /// Gives an item to the stage at `index`, or to `out` behind the last one.
+    fn pass(&mut self, index: usize, now: Instant, item: Item, tally: Tally<'_>) {
+        if let Some(stage) = self.stages.get_mut(index) {
+            stage.push(now, item, tally);
+        } else {
+            self.out_cost += item.cost();
+            self.out.push_back(item);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The link proxy: a declared dependency, caller to callee, in the harness's hands.
+//!
+//! The caller connects to [`LinkProxy::addr`], which stays the same while the callee comes and goes;
+//! the proxy connects on to wherever the callee listens now. [`Toxics`] make the link slow, silent,
+//! refusing or broken, while it works. It needs no privileges and runs in the test process.
+//!
+//! # Map, in the order in which a byte sees it
+//!
+//! | file | holds |
+//! |---|---|
+//! | `gate.rs` | the listening socket, which can stop to listen and keep its port |
+//! | `control.rs` | the toxics of the link and its connections; changes reach every one of them |
+//! | `connection.rs` | one connection: two sockets, a lane each way, one task; dialling the callee |
+//! | `pump.rs` | moves bytes from a socket through a lane to the other socket |
+//! | `lane.rs` | what is on its way: stages, one per toxic, and the output behind them |
+//! | `toxic/` | the kinds of toxic, one file each; their queues, schedules and dice |
+//! | `timer.rs` | alarms finer than the runtime's |
+//! | `counters.rs`, `socket.rs`, `error.rs` | what they say |
+//!
+//! # Guarantees
+//!
+//! - Without a toxic the link is transparent: bytes, FIN (one way at a time) and RST come out as they
+//!   went in. A callee that is down is seen as down: the caller's connection is reset at once.
+//! - No byte is lost, changed or reordered by a toxic that does not say so, nor by adding, changing
+//!   or removing one.
+//! - A change holds for every live and new connection when the call returns, and waits for no peer:
+//!   bytes move under a lock per connection and without waiting, and the change takes the same lock.
+//! - The same seed makes the same decisions: which connections a toxic affects, and each jitter.
+//!   Connections count in the order of acceptance, toxics in the order of addition.
+//! - Only the address asked for is bound, never all interfaces.
+//! - Memory is bounded: 64 MiB held per lane, 256 MiB per link, then senders wait as TCP makes them.
+//! - After [`LinkProxy::shutdown`] there is no task, connection or descriptor left; dropping the proxy does
+//!   the same without waiting for it.
+//!
+//! # Adding a toxic
+//!
+//! One file in `toxic/` and one line in `toxic/mod.rs`; its documentation says how.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+mod connection;
+mod control;
+mod counters;
+mod error;
+mod gate;
+mod lane;
+mod pump;
+mod socket;
+#[cfg(test)]
+mod tests;
+mod timer;
+pub mod toxic;
+
+pub use control::Toxics;
+pub use counters::CountersSnapshot;
+pub use error::LinkError;
+pub use toxic::{Direction, Toxic, ToxicSpec};
+
+use control::Link;
+use gate::Gate;
+
+/// A TCP proxy that stands for one link.
+pub struct LinkProxy {
+    link: Arc<Link>,
+}
+
+impl LinkProxy {
+    /// Binds a free port of `addr` and listens; the callee is down until [`Self::set_upstream`].
+    ///
+    /// # Errors
+    /// `addr` stands for all interfaces or is not this machine's, or there is no tokio runtime.
+    pub fn bind(addr: IpAddr, seed: u64) -> Result<Self, LinkError> {
+        if addr.is_unspecified() {
+            return Err(LinkError::Unspecified(addr));
+        }
+        let runtime = Handle::try_current().map_err(|_| LinkError::NoRuntime)?;
+        let gate = Gate::bind(SocketAddr::new(addr, 0), runtime).map_err(|source| LinkError::Bind { addr, source })?;
+        Ok(Self { link: Link::start(gate, seed)? })
+    }
+
+    /// Where the caller connects; the same for as long as the link lives.
+    pub fn addr(&self) -> SocketAddr {
+        self.link.addr
+    }
+
+    /// Sets where the callee listens, or that it is down. New connections go there; live ones stay
+    /// with the old one and die with it.
+    pub fn set_upstream(&self, upstream: Option<SocketAddr>) {
+        self.link.set_upstream(upstream);
+    }
+
+    /// The handle to change toxics with.
+    pub fn toxics(&self) -> Toxics {
+        Toxics { link: Arc::clone(&self.link) }
+    }
+
+    /// What the link has counted up to now.
+    pub fn counters(&self) -> CountersSnapshot {
+        self.link.totals.counters.snapshot()
+    }
+
+    /// Stops listening, resets every connection, and returns when nothing of them is left.
+    pub async fn shutdown(self) {
+        self.link.close();
+        self.link.until_idle().await;
+    }
+}
+
+impl Drop for LinkProxy {
+    fn drop(&mut self) {
+        self.link.close();
+    }
+}

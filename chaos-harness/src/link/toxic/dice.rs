@@ -1,0 +1,41 @@
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use super::Way;
+
+/// The randomness of one toxic on one connection: `ChaCha8`, keyed by link seed, connection and toxic.
+///
+/// The key alone decides, so decisions do not depend on the order in which connections ask.
+pub(in crate::link) struct Dice {
+    key: [u8; 32],
+}
+
+impl Dice {
+    pub(in crate::link) fn new(seed: u64, connection: u64, toxic: u64) -> Self {
+        let mut key = [0; 32];
+        for (bytes, word) in key.chunks_exact_mut(8).zip([seed, connection, toxic]) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+        Self { key }
+    }
+
+    /// Whether the toxic affects the connection.
+    pub(in crate::link) fn affects(&self, probability: f64) -> bool {
+        self.stream(0).random::<f64>() < probability
+    }
+
+    /// What the shaper of one way may draw from.
+    pub(in crate::link) fn way(&self, way: Way) -> ChaCha8Rng {
+        self.stream(match way {
+            Way::Up => 1,
+            Way::Down => 2,
+        })
+    }
+
+    fn stream(&self, stream: u64) -> ChaCha8Rng {
+        let mut rng = ChaCha8Rng::from_seed(self.key);
+        rng.set_stream(stream);
+        rng
+    }
+}

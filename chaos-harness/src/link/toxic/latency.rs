@@ -1,0 +1,67 @@
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Birth, InvalidField, Item, Kind, Schedule, Shaper, check_duration};
+
+/// Each chunk of bytes arrives `latency` later, give or take `jitter`. The opening of a connection is not delayed.
+///
+/// Chunks are delayed side by side, not one after the other, so throughput stays what it was. Jitter
+/// never reorders: a chunk waits for those before it, as in TCP.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Latency {
+    /// Mean delay, at most one hour.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub latency: Duration,
+    /// Half the width of the uniform distribution around `latency`; at most `latency`.
+    #[serde(default, with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub jitter: Duration,
+}
+
+impl Latency {
+    /// The same delay for every chunk.
+    pub fn new(latency: Duration) -> Self {
+        Self { latency, jitter: Duration::ZERO }
+    }
+
+    /// The same latency, spread evenly over `latency - jitter..=latency + jitter`.
+    pub fn jitter(self, jitter: Duration) -> Self {
+        Self { jitter, ..self }
+    }
+}
+
+impl Kind for Latency {
+    fn validate(&self) -> Result<(), InvalidField> {
+        check_duration("latency", self.latency)?;
+        if self.jitter > self.latency {
+            let (jitter, latency) = (humantime::format_duration(self.jitter), humantime::format_duration(self.latency));
+            return Err(InvalidField::new("jitter", format!("{jitter} is more than the latency of {latency}")));
+        }
+        Ok(())
+    }
+
+    fn shaper(&self, birth: Birth) -> Box<dyn Shaper> {
+        Box::new(Delay { range: self.latency - self.jitter..=self.latency + self.jitter, rng: birth.rng })
+    }
+}
+
+struct Delay {
+    range: RangeInclusive<Duration>,
+    rng: ChaCha8Rng,
+}
+
+impl Shaper for Delay {
+    fn shape(&mut self, now: Instant, item: Item, schedule: &mut Schedule<'_>) {
+        match item {
+            Item::Open => schedule.at(now, item),
+            _ => schedule.at(now + self.rng.random_range(self.range.clone()), item),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+use std::time::Instant;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Birth, Cut, InvalidField, Item, Kind, Schedule, Shaper};
+
+/// New connections get `ECONNREFUSED` from the kernel, as from a host where nobody listens; live ones are reset.
+///
+/// With a probability under one somebody has to listen, so the unlucky connections are accepted and
+/// reset at once. The direction means nothing here: a refusal works both ways.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Refuse {}
+
+impl Kind for Refuse {
+    fn validate(&self) -> Result<(), InvalidField> {
+        Ok(())
+    }
+
+    fn shaper(&self, birth: Birth) -> Box<dyn Shaper> {
+        Box::new(Rejection { at: Some(birth.now) })
+    }
+
+    fn refuses(&self) -> bool {
+        true
+    }
+}
+
+struct Rejection {
+    at: Option<Instant>,
+}
+
+impl Shaper for Rejection {
+    fn shape(&mut self, now: Instant, item: Item, schedule: &mut Schedule<'_>) {
+        schedule.at(now, item);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.at
+    }
+
+    fn expire(&mut self, schedule: &mut Schedule<'_>) {
+        self.at = None;
+        schedule.cut(Cut::Refused);
+    }
+}

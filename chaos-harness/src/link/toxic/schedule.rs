@@ -1,0 +1,165 @@
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::Shaper;
+use crate::link::counters::Counters;
+
+/// What travels one way through a connection.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// The wish to connect to the callee; the first item on the way up, and nowhere else.
+    Open,
+    /// Bytes, never empty.
+    Data(Bytes),
+    /// The end of the stream (FIN); the other way goes on.
+    Fin,
+    /// The end of the connection (RST), both ways.
+    Abort(Cut),
+}
+
+/// What bookkeeping an item costs besides its bytes, so that tiny chunks cannot exhaust the memory.
+const OVERHEAD: usize = 128;
+
+impl Item {
+    /// Memory that it takes, in bytes.
+    pub(in crate::link) fn cost(&self) -> usize {
+        OVERHEAD + self.bytes()
+    }
+
+    fn bytes(&self) -> usize {
+        if let Self::Data(data) = self { data.len() } else { 0 }
+    }
+}
+
+/// Why a connection was cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// A toxic reset it.
+    Reset,
+    /// A toxic refused it.
+    Refused,
+    /// One end reset it, or the callee could not be reached.
+    Peer,
+    /// The link shut down.
+    Shutdown,
+}
+
+/// Where a shaper puts what it passes on: a queue that keeps the order.
+pub struct Schedule<'a> {
+    queue: &'a mut VecDeque<Held>,
+    cost: &'a mut usize,
+    cut: &'a mut Option<Cut>,
+    arrived: Instant,
+    tally: Tally<'a>,
+}
+
+/// What a stage counts into: nothing, when items are only scheduled anew.
+#[derive(Clone, Copy)]
+pub(in crate::link) struct Tally<'a>(pub(in crate::link) Option<&'a Counters>);
+
+impl Schedule<'_> {
+    /// Lets `item` go at `due`, and not before those that went in earlier.
+    pub fn at(&mut self, due: Instant, item: Item) {
+        if let (Some(counters), true, Item::Data(data)) = (self.tally.0, due > self.arrived, &item) {
+            counters.delayed_bytes.add(data.len() as u64);
+            counters.delayed_chunks.add(1);
+        }
+        self.keep(Some(due), item);
+    }
+
+    /// Keeps `item`, and all behind it, until the toxic changes or goes.
+    pub fn hold(&mut self, item: Item) {
+        if let Some(counters) = self.tally.0 {
+            counters.stalled_bytes.add(item.bytes() as u64);
+            if !self.queue.back().is_some_and(|held| held.due.is_none()) {
+                counters.stalls.add(1);
+            }
+        }
+        self.keep(None, item);
+    }
+
+    fn keep(&mut self, due: Option<Instant>, item: Item) {
+        *self.cost += item.cost();
+        self.queue.push_back(Held { arrived: self.arrived, due, item });
+    }
+
+    /// Ends the connection now, whatever is under way.
+    pub fn cut(&mut self, cut: Cut) {
+        self.cut.get_or_insert(cut);
+    }
+}
+
+struct Held {
+    arrived: Instant,
+    /// `None` when it is held for good.
+    due: Option<Instant>,
+    item: Item,
+}
+
+/// One toxic on one way of one connection: the shaper and the queue behind it.
+pub(in crate::link) struct Stage {
+    /// Identity of the toxic.
+    pub(in crate::link) toxic: u64,
+    shaper: Box<dyn Shaper>,
+    queue: VecDeque<Held>,
+    cost: usize,
+    cut: Option<Cut>,
+}
+
+impl Stage {
+    pub(in crate::link) fn new(toxic: u64, shaper: Box<dyn Shaper>) -> Self {
+        Self { toxic, shaper, queue: VecDeque::new(), cost: 0, cut: None }
+    }
+
+    pub(in crate::link) fn push(&mut self, now: Instant, item: Item, tally: Tally<'_>) {
+        let Self { queue, cost, cut, .. } = self;
+        self.shaper.shape(now, item, &mut Schedule { queue, cost, cut, arrived: now, tally });
+    }
+
+    /// The next item that is due, and when it was.
+    pub(in crate::link) fn pop(&mut self, now: Instant) -> Option<(Instant, Item)> {
+        let due = self.queue.front()?.due?;
+        if due > now {
+            return None;
+        }
+        let item = self.queue.pop_front()?.item;
+        self.cost -= item.cost();
+        Some((due, item))
+    }
+
+    /// Lets the shaper act if its time has come; says whether it cut the connection.
+    pub(in crate::link) fn expire(&mut self, now: Instant, tally: Tally<'_>) -> Option<Cut> {
+        if self.shaper.deadline().is_some_and(|deadline| deadline <= now) {
+            let Self { queue, cost, cut, .. } = self;
+            self.shaper.expire(&mut Schedule { queue, cost, cut, arrived: now, tally });
+        }
+        self.cut
+    }
+
+    /// When it has to be looked at again, if nothing else happens.
+    pub(in crate::link) fn deadline(&self) -> Option<Instant> {
+        let due = self.queue.front().and_then(|held| held.due);
+        [due, self.shaper.deadline()].into_iter().flatten().min()
+    }
+
+    /// Goes on with another shaper, for which what is held counts as having arrived when it did.
+    pub(in crate::link) fn reshape(&mut self, shaper: Box<dyn Shaper>) {
+        self.shaper = shaper;
+        self.cost = 0;
+        for held in std::mem::take(&mut self.queue) {
+            self.push(held.arrived, held.item, Tally(None));
+        }
+    }
+
+    /// All that it held, in order.
+    pub(in crate::link) fn into_items(self) -> impl Iterator<Item = Item> {
+        self.queue.into_iter().map(|held| held.item)
+    }
+
+    /// Memory that it holds, in bytes.
+    pub(in crate::link) fn cost(&self) -> usize {
+        self.cost
+    }
+}
