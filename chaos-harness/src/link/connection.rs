@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use futures::task::AtomicWaker;
 use parking_lot::{Mutex, MutexGuard};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::control::{Entry, Link};
@@ -86,8 +87,8 @@ impl Connection {
         if !entry.toxic.direction.covers(lane.way) || !dice.affects(entry.toxic.probability) {
             return lane.remove(entry.id, now, &totals.counters);
         }
-        let birth = Birth { now, way: lane.way, rng: dice.way(lane.way) };
-        let shaper = entry.toxic.spec.as_kind().shaper(birth);
+        let birth = Birth { now, way: lane.way, dice };
+        let shaper = entry.toxic.spec.as_kind().shaper(&birth);
         match lane.stage(entry.id) {
             Some(stage) => stage.reshape(shaper),
             None => lane.add(entry.id, shaper, now, &totals.counters),
@@ -116,6 +117,7 @@ impl Connection {
 }
 
 type Dialling = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
+type Resetting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The task of one connection: it ends when the connection does.
 pub(super) struct Driver {
@@ -123,11 +125,13 @@ pub(super) struct Driver {
     link: Arc<Link>,
     alarm: Alarm,
     dialling: Option<Dialling>,
+    /// Wait for the reset of a source that has ended its stream, which no read would tell.
+    resets: [Option<Resetting>; 2],
 }
 
 impl Driver {
     pub(super) fn new(connection: Arc<Connection>, link: Arc<Link>) -> Self {
-        Self { connection, link, alarm: Alarm::new(), dialling: None }
+        Self { connection, link, alarm: Alarm::new(), dialling: None, resets: [None, None] }
     }
 
     fn pump(&mut self, lanes: &mut Lanes, cx: &mut Context<'_>) -> Poll<()> {
@@ -137,7 +141,7 @@ impl Driver {
         self.alarm.acknowledge(Instant::now());
         let up = Pump { lane: &mut lanes.up, source: client, sink: upstream, totals }.run(cx);
         let down = Pump { lane: &mut lanes.down, source: upstream, sink: client, totals }.run(cx);
-        let more = self.handle(Way::Up, up, lanes) | self.handle(Way::Down, down, lanes);
+        let more = self.handle(Way::Up, up, lanes) | self.handle(Way::Down, down, lanes) | self.poll_resets(lanes, cx);
         if lanes.is_over() {
             return Poll::Ready(());
         }
@@ -169,6 +173,21 @@ impl Driver {
         };
         lane.sink_broke();
         opposite.source_broke(Instant::now(), &self.link.totals.counters);
+    }
+
+    /// Says whether a source that had ended its stream has reset the connection.
+    fn poll_resets(&mut self, lanes: &mut Lanes, cx: &mut Context<'_>) -> bool {
+        let mut any = false;
+        for (lane, waiting) in [&mut lanes.up, &mut lanes.down].into_iter().zip(&mut self.resets) {
+            if lane.is_half_closed() {
+                let new = || -> Resetting { Box::pin(until_reset(Arc::clone(&self.connection), lane.way)) };
+                if waiting.get_or_insert_with(new).as_mut().poll(cx).is_ready() {
+                    lane.abort(Instant::now(), &self.link.totals.counters);
+                    any = true;
+                }
+            }
+        }
+        any
     }
 
     fn poll_dial(&mut self, cx: &mut Context<'_>) {
@@ -215,4 +234,15 @@ async fn dial(upstream: Option<SocketAddr>) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(upstream.ok_or(io::ErrorKind::NotConnected)?).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
+}
+
+async fn until_reset(connection: Arc<Connection>, way: Way) {
+    let source = match way {
+        Way::Up => Some(&connection.client),
+        Way::Down => connection.upstream.get(),
+    };
+    match source {
+        Some(source) => drop(source.ready(Interest::ERROR).await),
+        None => std::future::pending().await,
+    }
 }

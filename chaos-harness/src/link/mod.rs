@@ -77,7 +77,7 @@ impl LinkProxy {
             return Err(LinkError::Unspecified(addr));
         }
         let runtime = Handle::try_current().map_err(|_| LinkError::NoRuntime)?;
-        let gate = Gate::bind(SocketAddr::new(addr, 0), runtime).map_err(|source| LinkError::Bind { addr, source })?;
+        let gate = Gate::bind(addr, runtime).map_err(|source| LinkError::Bind { addr, source })?;
         Ok(Self { link: Link::start(gate, seed)? })
     }
 

@@ -25,7 +25,7 @@ impl Kind for BlackHole {
         self.after.map_or(Ok(()), |after| check_duration("after", after))
     }
 
-    fn shaper(&self, birth: Birth) -> Box<dyn Shaper> {
+    fn shaper(&self, birth: &Birth) -> Box<dyn Shaper> {
         Box::new(Void { from: birth.now + self.after.unwrap_or_default() })
     }
 }

@@ -18,6 +18,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -167,7 +168,7 @@ pub trait Kind {
     fn validate(&self) -> Result<(), InvalidField>;
 
     /// The shaper of one way through one connection, from now on.
-    fn shaper(&self, birth: Birth) -> Box<dyn Shaper>;
+    fn shaper(&self, birth: &Birth) -> Box<dyn Shaper>;
 
     /// Whether new connections are refused.
     fn refuses(&self) -> bool {
@@ -181,8 +182,14 @@ pub struct Birth {
     pub now: Instant,
     /// The way it acts.
     pub way: Way,
-    /// Its randomness: the same for the same seed, connection, toxic and way.
-    pub rng: rand_chacha::ChaCha8Rng,
+    pub(super) dice: Dice,
+}
+
+impl Birth {
+    /// The shaper's randomness: the same for the same seed, connection, toxic and way.
+    pub fn rng(&self) -> ChaCha8Rng {
+        self.dice.way(self.way)
+    }
 }
 
 /// What a toxic does to one way through one connection.
