@@ -232,6 +232,11 @@ impl Drop for Driver {
 
 async fn dial(upstream: Option<SocketAddr>) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(upstream.ok_or(io::ErrorKind::NotConnected)?).await?;
+    // Where nobody listens on a port of the ephemeral range, the kernel may connect a socket to itself.
+    if stream.local_addr()? == stream.peer_addr()? {
+        socket::reset(&stream);
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
     stream.set_nodelay(true)?;
     Ok(stream)
 }

@@ -33,7 +33,7 @@ fn harmless(kind: u8) -> Toxic {
         _ => Toxic::new(toxic::Latency::new(ms(3)).jitter(ms(3))),
     };
     let direction = [Direction::Up, Direction::Down, Direction::Both][usize::from(kind / 4 % 3)];
-    toxic.direction(direction).probability(if kind % 5 == 0 { 0.5 } else { 1.0 })
+    toxic.direction(direction).probability(if kind.is_multiple_of(5) { 0.5 } else { 1.0 })
 }
 
 async fn run(steps: Vec<Step>, half_close_early: bool) {

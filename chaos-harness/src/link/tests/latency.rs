@@ -114,5 +114,5 @@ async fn latencies_add_up() {
     let start = Instant::now();
     ping(&mut stream, b"x").await;
     assert!(start.elapsed() >= ms(50), "{:?}", start.elapsed());
-    assert!(start.elapsed() < ms(90), "{:?}", start.elapsed());
+    assert!(start.elapsed() < ms(250), "{:?}", start.elapsed());
 }

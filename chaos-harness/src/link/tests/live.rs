@@ -4,8 +4,11 @@ use std::time::Instant;
 
 use super::*;
 
-/// What a change may take on a machine that does other things too; the promise is 10 ms.
-const BOUND: Duration = Duration::from_millis(100);
+/// What a change may take.
+const PROMISE: Duration = Duration::from_millis(10);
+
+/// What a single one may take when the machine does other things too.
+const BOUND: Duration = Duration::from_millis(250);
 
 /// Runs `change` and reports how long it took.
 fn timed(times: &mut Vec<Duration>, change: impl FnOnce() -> Result<(), LinkError>) {
@@ -18,7 +21,7 @@ fn report(what: &str, mut times: Vec<Duration>) {
     times.sort();
     let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
     println!("{what}: {} changes, median {median:?}, worst {worst:?}", times.len());
-    assert!(worst < BOUND, "{what}: {worst:?}");
+    assert!(median < PROMISE && worst < BOUND, "{what}: median {median:?}, worst {worst:?}");
 }
 
 /// Echoes random bytes until told to stop, and checks every one.
