@@ -127,11 +127,26 @@ pub(super) struct Driver {
     dialling: Option<Dialling>,
     /// Wait for the reset of a source that has ended its stream, which no read would tell.
     resets: [Option<Resetting>; 2],
+    /// Last, so that the sockets are closed when the link hears of the end.
+    _registration: Registration,
+}
+
+/// Takes the connection off the link's books when dropped.
+struct Registration {
+    number: u64,
+    link: Arc<Link>,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.link.forget(self.number);
+    }
 }
 
 impl Driver {
     pub(super) fn new(connection: Arc<Connection>, link: Arc<Link>) -> Self {
-        Self { connection, link, alarm: Alarm::new(), dialling: None, resets: [None, None] }
+        let _registration = Registration { number: connection.number, link: Arc::clone(&link) };
+        Self { connection, link, alarm: Alarm::new(), dialling: None, resets: [None, None], _registration }
     }
 
     fn pump(&mut self, lanes: &mut Lanes, cx: &mut Context<'_>) -> Poll<()> {
@@ -223,10 +238,7 @@ impl Future for Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        let mut lanes = self.connection.lanes.lock();
-        lanes.clear(&self.link.totals);
-        drop(lanes);
-        self.link.forget(self.connection.number);
+        self.connection.lanes.lock().clear(&self.link.totals);
     }
 }
 

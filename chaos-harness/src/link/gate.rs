@@ -64,14 +64,14 @@ impl Gate {
         Ok(())
     }
 
-    /// Refuses from now on, those too who wait to be accepted.
-    pub(super) fn close(&mut self) {
-        if let Some(accept_loop) = self.accept_loop.take() {
-            // On a listening socket this ends the listening but not the binding.
-            let _ = self.socket.shutdown(Shutdown::Both);
-            let _ = self.socket.set_reuse_address(false);
-            accept_loop.abort();
-        }
+    /// Refuses from now on, those too who wait to be accepted; the task it returns is about to end.
+    pub(super) fn close(&mut self) -> Option<JoinHandle<()>> {
+        let accept_loop = self.accept_loop.take()?;
+        // On a listening socket this ends the listening but not the binding.
+        let _ = self.socket.shutdown(Shutdown::Both);
+        let _ = self.socket.set_reuse_address(false);
+        accept_loop.abort();
+        Some(accept_loop)
     }
 }
 

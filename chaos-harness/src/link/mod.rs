@@ -36,6 +36,7 @@
 //!
 //! One file in `toxic/` and one line in `toxic/mod.rs`; its documentation says how.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -104,8 +105,13 @@ impl LinkProxy {
 
     /// Stops listening, resets every connection, and returns when nothing of them is left.
     pub async fn shutdown(self) {
-        self.link.close();
-        self.link.until_idle().await;
+        self.link.shutdown().await;
+    }
+}
+
+impl fmt::Debug for LinkProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LinkProxy").field("addr", &self.addr()).field("toxics", &self.toxics()).finish()
     }
 }
 

@@ -56,10 +56,10 @@ async fn reset_waits_for_its_time() {
     let link = link_to(&server);
     let mut stream = live(&link).await;
     let added = Instant::now();
-    link.toxics().add("rst", Toxic::new(toxic::Reset { after: Some(ms(60)), after_bytes: None })).unwrap();
+    link.toxics().add("rst", Toxic::new(toxic::Reset { after: Some(ms(300)), after_bytes: None })).unwrap();
     assert_eq!(ping(&mut stream, b"still there").await, b"still there");
     assert_reset(&mut stream).await;
-    assert!(added.elapsed() >= ms(60));
+    assert!(added.elapsed() >= ms(300));
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn a_black_hole_can_be_one_way_and_begin_later() {
     let server = Server::echo().await;
     let link = link_to(&server);
     let mut stream = live(&link).await;
-    let late = toxic::BlackHole { after: Some(ms(80)) };
+    let late = toxic::BlackHole { after: Some(ms(300)) };
     link.toxics().add("hole", Toxic::new(late).direction(Direction::Down)).unwrap();
     assert_eq!(ping(&mut stream, b"early").await, b"early");
     let stalled = async {

@@ -26,6 +26,14 @@ async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(20), future).await.expect("it should have happened within 20 s")
 }
 
+/// Keeps tests that measure time from disturbing each other.
+static QUIET: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// The lower quartile: other work on the machine only adds time, so this tells of the link, and the rest of the machine.
+fn quartile(sorted: &[Duration]) -> Duration {
+    sorted[sorted.len() / 4]
+}
+
 /// Waits until `condition` holds.
 async fn until(mut condition: impl FnMut() -> bool) {
     soon(async {

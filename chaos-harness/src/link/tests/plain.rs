@@ -1,6 +1,8 @@
 //! The link without a toxic: transparent.
 
+use std::collections::HashSet;
 use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
@@ -183,41 +185,54 @@ async fn only_the_address_asked_for_is_bound() {
     assert_eq!(other.unwrap_err().kind(), ErrorKind::ConnectionRefused);
 }
 
-/// Counts what only this test's process could leak; run alone by name in its own process by nextest,
-/// and beside other tests by `cargo test`, so it counts sockets of its own addresses.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shutdown_leaves_no_connection_and_no_descriptor() {
     let server = Server::echo().await;
     let link = link_to(&server);
-    let addr = link.addr();
     let mut streams = Vec::new();
     for _ in 0..200 {
         streams.push(live(&link).await);
     }
     assert_eq!(link.counters().active, 200);
-    assert!(sockets_at(addr) >= 401, "200 connections have an end each, and the listener");
+    let sockets = sockets_of(&link, &server);
+    assert_eq!((sockets.len(), open(&sockets)), (401, 402), "the listener, open twice, and two for each connection");
     let toxics = link.toxics();
     toxics.add("hole", black_hole()).unwrap();
     soon(link.shutdown()).await;
+    assert_eq!(open(&sockets), 0);
     for stream in &mut streams {
         assert_reset(stream).await;
     }
-    drop(streams);
-    until(|| sockets_at(addr) == 0).await;
     assert!(matches!(toxics.add("late", latency(ms(1))), Err(LinkError::Closed(_))));
-    assert_eq!(Arc::strong_count(&toxics.link), 1, "no task is left");
+    until(|| Arc::strong_count(&toxics.link) == 1).await;
 }
 
-/// Sockets that this process holds open with `addr` at either end.
-fn sockets_at(addr: SocketAddr) -> usize {
-    let port = format!(":{:04X} ", addr.port());
+#[tokio::test]
+async fn a_dropped_link_lets_go_too() {
+    let server = Server::echo().await;
+    let link = link_to(&server);
+    let mut stream = live(&link).await;
+    let sockets = sockets_of(&link, &server);
+    assert_eq!((sockets.len(), open(&sockets)), (3, 4));
+    drop(link);
+    assert_reset(&mut stream).await;
+    until(|| open(&sockets) == 0).await;
+}
+
+/// Names of the sockets that the link owns: those bound to its address, and those connected to the callee.
+///
+/// Other tests run in the same process, so its descriptors cannot simply be counted.
+fn sockets_of(link: &LinkProxy, server: &Server) -> HashSet<PathBuf> {
+    let hex = |addr: SocketAddr| format!("0100007F:{:04X}", addr.port());
+    let (link, server) = (hex(link.addr()), hex(server.addr));
     let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
-    let inodes: Vec<String> = table
-        .lines()
-        .filter(|line| line.contains(&port))
-        .filter_map(|line| line.split_whitespace().nth(9).map(|inode| format!("socket:[{inode}]")))
-        .collect();
-    let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
-    let names = open.filter_map(|entry| std::fs::read_link(entry.path()).ok());
-    names.filter(|name| inodes.iter().any(|inode| name.to_str() == Some(inode))).count()
+    let rows = table.lines().map(|row| row.split_whitespace().collect::<Vec<_>>());
+    let owned = rows.filter(|row| row[1] == link || row[2] == server);
+    owned.map(|row| PathBuf::from(format!("socket:[{}]", row[9]))).collect()
+}
+
+/// How many of `sockets` this process holds open.
+fn open(sockets: &HashSet<PathBuf>) -> usize {
+    let descriptors = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    descriptors.filter_map(|entry| std::fs::read_link(entry.path()).ok()).filter(|name| sockets.contains(name)).count()
 }
