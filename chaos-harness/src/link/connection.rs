@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use futures::task::AtomicWaker;
 use parking_lot::{Mutex, MutexGuard};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::control::{Entry, Link};
@@ -37,6 +38,13 @@ struct Lanes {
 impl Lanes {
     fn is_over(&self) -> bool {
         self.cut || (self.up.is_done() && self.down.is_done())
+    }
+
+    fn clear(&mut self, totals: &Totals) {
+        for lane in [&mut self.up, &mut self.down] {
+            lane.clear();
+            lane.report(totals);
+        }
     }
 }
 
@@ -79,8 +87,8 @@ impl Connection {
         if !entry.toxic.direction.covers(lane.way) || !dice.affects(entry.toxic.probability) {
             return lane.remove(entry.id, now, &totals.counters);
         }
-        let birth = Birth { now, way: lane.way, rng: dice.way(lane.way) };
-        let shaper = entry.toxic.spec.as_kind().shaper(birth);
+        let birth = Birth { now, way: lane.way, dice };
+        let shaper = entry.toxic.spec.as_kind().shaper(&birth);
         match lane.stage(entry.id) {
             Some(stage) => stage.reshape(shaper),
             None => lane.add(entry.id, shaper, now, &totals.counters),
@@ -104,14 +112,12 @@ impl Connection {
             Cut::Peer => totals.counters.aborted.add(1),
             Cut::Shutdown => {}
         }
-        for lane in [&mut lanes.up, &mut lanes.down] {
-            lane.clear();
-            lane.report(totals);
-        }
+        lanes.clear(totals);
     }
 }
 
 type Dialling = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
+type Resetting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The task of one connection: it ends when the connection does.
 pub(super) struct Driver {
@@ -119,11 +125,28 @@ pub(super) struct Driver {
     link: Arc<Link>,
     alarm: Alarm,
     dialling: Option<Dialling>,
+    /// Wait for the reset of a source that has ended its stream, which no read would tell.
+    resets: [Option<Resetting>; 2],
+    /// Last, so that the sockets are closed when the link hears of the end.
+    _registration: Registration,
+}
+
+/// Takes the connection off the link's books when dropped.
+struct Registration {
+    number: u64,
+    link: Arc<Link>,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.link.forget(self.number);
+    }
 }
 
 impl Driver {
     pub(super) fn new(connection: Arc<Connection>, link: Arc<Link>) -> Self {
-        Self { connection, link, alarm: Alarm::new(), dialling: None }
+        let _registration = Registration { number: connection.number, link: Arc::clone(&link) };
+        Self { connection, link, alarm: Alarm::new(), dialling: None, resets: [None, None], _registration }
     }
 
     fn pump(&mut self, lanes: &mut Lanes, cx: &mut Context<'_>) -> Poll<()> {
@@ -133,7 +156,7 @@ impl Driver {
         self.alarm.acknowledge(Instant::now());
         let up = Pump { lane: &mut lanes.up, source: client, sink: upstream, totals }.run(cx);
         let down = Pump { lane: &mut lanes.down, source: upstream, sink: client, totals }.run(cx);
-        let more = self.handle(Way::Up, up, lanes) | self.handle(Way::Down, down, lanes);
+        let more = self.handle(Way::Up, up, lanes) | self.handle(Way::Down, down, lanes) | self.poll_resets(lanes, cx);
         if lanes.is_over() {
             return Poll::Ready(());
         }
@@ -165,6 +188,21 @@ impl Driver {
         };
         lane.sink_broke();
         opposite.source_broke(Instant::now(), &self.link.totals.counters);
+    }
+
+    /// Says whether a source that had ended its stream has reset the connection.
+    fn poll_resets(&mut self, lanes: &mut Lanes, cx: &mut Context<'_>) -> bool {
+        let mut any = false;
+        for (lane, waiting) in [&mut lanes.up, &mut lanes.down].into_iter().zip(&mut self.resets) {
+            if lane.is_half_closed() {
+                let new = || -> Resetting { Box::pin(until_reset(Arc::clone(&self.connection), lane.way)) };
+                if waiting.get_or_insert_with(new).as_mut().poll(cx).is_ready() {
+                    lane.abort(Instant::now(), &self.link.totals.counters);
+                    any = true;
+                }
+            }
+        }
+        any
     }
 
     fn poll_dial(&mut self, cx: &mut Context<'_>) {
@@ -200,19 +238,28 @@ impl Future for Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        let mut lanes = self.connection.lanes.lock();
-        for lane in [true, false] {
-            let lane = if lane { &mut lanes.up } else { &mut lanes.down };
-            lane.clear();
-            lane.report(&self.link.totals);
-        }
-        drop(lanes);
-        self.link.forget(self.connection.number);
+        self.connection.lanes.lock().clear(&self.link.totals);
     }
 }
 
 async fn dial(upstream: Option<SocketAddr>) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(upstream.ok_or(io::ErrorKind::NotConnected)?).await?;
+    // Where nobody listens on a port of the ephemeral range, the kernel may connect a socket to itself.
+    if stream.local_addr()? == stream.peer_addr()? {
+        socket::reset(&stream);
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
     stream.set_nodelay(true)?;
     Ok(stream)
+}
+
+async fn until_reset(connection: Arc<Connection>, way: Way) {
+    let source = match way {
+        Way::Up => Some(&connection.client),
+        Way::Down => connection.upstream.get(),
+    };
+    match source {
+        Some(source) => drop(source.ready(Interest::ERROR).await),
+        None => std::future::pending().await,
+    }
 }

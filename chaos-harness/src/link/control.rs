@@ -1,12 +1,14 @@
 //! The control path: which toxics there are, and how a change of them reaches every connection.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use super::connection::{Connection, Driver};
 use super::error::LinkError;
@@ -70,15 +72,20 @@ impl Link {
         *self.upstream.lock() = upstream;
     }
 
-    /// Refuses new connections and resets live ones, for good.
-    pub(super) fn close(&self) {
+    /// Refuses new connections and resets live ones, for good; returns the accept loop, which is about to end.
+    pub(super) fn close(&self) -> Option<JoinHandle<()>> {
         let mut state = self.state.lock();
-        state.gate = None;
+        let accept_loop = state.gate.take().and_then(|mut gate| gate.close());
         state.connections.values().for_each(|connection| connection.cut(Cut::Shutdown, &self.totals));
+        accept_loop
     }
 
-    /// Waits until no connection is left.
-    pub(super) async fn until_idle(&self) {
+    /// Closes, and waits until no task and no descriptor is left.
+    pub(super) async fn shutdown(&self) {
+        if let Some(accept_loop) = self.close() {
+            // An error says that it was cancelled, as it should be.
+            let _ = accept_loop.await;
+        }
         loop {
             let idle = self.idle.notified();
             if self.state.lock().connections.is_empty() {
@@ -88,7 +95,7 @@ impl Link {
         }
     }
 
-    /// Takes an ended connection off the books.
+    /// Takes an ended connection off the books, which closes its sockets.
     pub(super) fn forget(&self, number: u64) {
         let mut state = self.state.lock();
         if state.connections.remove(&number).is_some() {
@@ -118,6 +125,8 @@ impl Link {
         connection.apply(self.seed, &state.toxics.iter().collect::<Vec<_>>(), &[], &self.totals);
         connection.open(&self.totals);
         state.connections.insert(connection.number, Arc::clone(&connection));
+        drop(state);
+        // Without the lock: a runtime that is shutting down drops the task here, which takes it.
         tokio::spawn(Driver::new(connection, Arc::clone(self)));
     }
 
@@ -133,7 +142,7 @@ impl Link {
         let refuse = toxics.iter().any(|entry| entry.toxic.closes_port());
         if let Some(gate) = &mut state.gate {
             match (refuse, gate.is_open()) {
-                (true, _) => gate.close(),
+                (true, _) => drop(gate.close()),
                 (false, false) => self.open(gate)?,
                 (false, true) => {}
             }
@@ -217,6 +226,12 @@ impl Toxics {
     /// The toxics by name, in the order in which they were added.
     pub fn list(&self) -> Vec<(String, Toxic)> {
         self.link.state.lock().toxics.iter().map(|entry| (entry.name.clone(), entry.toxic.clone())).collect()
+    }
+}
+
+impl fmt::Debug for Toxics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.list()).finish()
     }
 }
 

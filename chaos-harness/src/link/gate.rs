@@ -1,7 +1,7 @@
 //! The listening socket, which can stop to listen and keep its address.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -24,15 +24,15 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// Binds a free port of `addr`'s address; the gate starts closed.
-    pub(super) fn bind(addr: SocketAddr, runtime: Handle) -> io::Result<Self> {
-        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&addr.into())?;
-        // Only now: it lets the socket listen again among its own old connections, while setting it
-        // before the bind could have given it a port that another gate keeps.
-        socket.set_reuse_address(true)?;
-        let addr = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
+    /// Binds a free port of `addr`; the gate starts closed.
+    pub(super) fn bind(addr: IpAddr, runtime: Handle) -> io::Result<Self> {
+        // The kernel gives back a port that it chose itself when the listening ends. So a first socket
+        // finds a free one, and a second asks for it by number before the first lets go.
+        let finder = bound(SocketAddr::new(addr, 0), false)?;
+        finder.set_reuse_address(true)?;
+        let addr = finder.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let socket = bound(addr, true)?;
+        socket.set_reuse_address(false)?;
         Ok(Self { socket, addr, runtime, accept_loop: None })
     }
 
@@ -46,6 +46,8 @@ impl Gate {
 
     /// Listens, and gives each connection to `accept`.
     pub(super) fn open(&mut self, accept: impl Fn(TcpStream) + Send + 'static) -> io::Result<()> {
+        // To listen again among its own old connections it must share the port; to keep others off it must not.
+        self.socket.set_reuse_address(true)?;
         self.socket.listen(BACKLOG)?;
         let _runtime = self.runtime.enter();
         // A copy of the descriptor per opening: the runtime would see the last closing on the old one forever.
@@ -62,13 +64,14 @@ impl Gate {
         Ok(())
     }
 
-    /// Refuses from now on, those too who wait to be accepted.
-    pub(super) fn close(&mut self) {
-        if let Some(accept_loop) = self.accept_loop.take() {
-            // On a listening socket this ends the listening but not the binding.
-            let _ = self.socket.shutdown(std::net::Shutdown::Both);
-            accept_loop.abort();
-        }
+    /// Refuses from now on, those too who wait to be accepted; the task it returns is about to end.
+    pub(super) fn close(&mut self) -> Option<JoinHandle<()>> {
+        let accept_loop = self.accept_loop.take()?;
+        // On a listening socket this ends the listening but not the binding.
+        let _ = self.socket.shutdown(Shutdown::Both);
+        let _ = self.socket.set_reuse_address(false);
+        accept_loop.abort();
+        Some(accept_loop)
     }
 }
 
@@ -76,4 +79,12 @@ impl Drop for Gate {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+fn bound(addr: SocketAddr, reuse: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_reuse_address(reuse)?;
+    socket.bind(&addr.into())?;
+    Ok(socket)
 }

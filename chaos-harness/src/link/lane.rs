@@ -35,6 +35,8 @@ pub(super) struct Lane {
     reported: usize,
     /// The source has nothing more to say.
     ended: bool,
+    /// The source reset the connection.
+    aborted: bool,
     /// A write to the source's socket failed, so that its stream ends with an abort, even if it reads as an end.
     source_broken: bool,
     /// The sink takes no more: its FIN is sent, or it is gone.
@@ -50,6 +52,7 @@ impl Lane {
             out_cost: 0,
             reported: 0,
             ended: false,
+            aborted: false,
             source_broken: false,
             finished: false,
         }
@@ -58,6 +61,11 @@ impl Lane {
     /// Whether both its ends are done.
     pub(super) fn is_done(&self) -> bool {
         self.ended && self.finished
+    }
+
+    /// Whether the source has ended its stream, but may still reset the connection.
+    pub(super) fn is_half_closed(&self) -> bool {
+        self.ended && !self.aborted
     }
 
     /// Whether bytes may go from socket to socket without a look at them.
@@ -96,6 +104,9 @@ impl Lane {
 
     /// The source reset the connection, or never came to be.
     pub(super) fn abort(&mut self, now: Instant, counters: &Counters) {
+        if std::mem::replace(&mut self.aborted, true) {
+            return;
+        }
         self.ended = true;
         self.finished = false;
         self.push(now, Item::Abort(Cut::Peer), counters);

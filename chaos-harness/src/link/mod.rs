@@ -36,6 +36,7 @@
 //!
 //! One file in `toxic/` and one line in `toxic/mod.rs`; its documentation says how.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -77,7 +78,7 @@ impl LinkProxy {
             return Err(LinkError::Unspecified(addr));
         }
         let runtime = Handle::try_current().map_err(|_| LinkError::NoRuntime)?;
-        let gate = Gate::bind(SocketAddr::new(addr, 0), runtime).map_err(|source| LinkError::Bind { addr, source })?;
+        let gate = Gate::bind(addr, runtime).map_err(|source| LinkError::Bind { addr, source })?;
         Ok(Self { link: Link::start(gate, seed)? })
     }
 
@@ -104,14 +105,13 @@ impl LinkProxy {
 
     /// Stops listening, resets every connection, and returns when nothing of them is left.
     pub async fn shutdown(self) {
-        self.link.close();
-        self.link.until_idle().await;
+        self.link.shutdown().await;
     }
 }
 
-impl std::fmt::Debug for LinkProxy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LinkProxy").field("addr", &self.addr()).finish_non_exhaustive()
+impl fmt::Debug for LinkProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LinkProxy").field("addr", &self.addr()).field("toxics", &self.toxics()).finish()
     }
 }
 

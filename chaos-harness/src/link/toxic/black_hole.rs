@@ -9,7 +9,8 @@ use super::{Birth, InvalidField, Item, Kind, Schedule, Shaper, check_duration};
 ///
 /// Nothing is lost either: as after a healed partition, all of it arrives in order once the toxic is
 /// gone. New connections are accepted and hang, which differs from a real partition: the caller's
-/// handshake is with the link.
+/// handshake is with the link, and a request on such a connection reaches the callee afterwards, even
+/// if the caller has given up and closed it by then (a half-close looks the same).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BlackHole {
@@ -25,7 +26,7 @@ impl Kind for BlackHole {
         self.after.map_or(Ok(()), |after| check_duration("after", after))
     }
 
-    fn shaper(&self, birth: Birth) -> Box<dyn Shaper> {
+    fn shaper(&self, birth: &Birth) -> Box<dyn Shaper> {
         Box::new(Void { from: birth.now + self.after.unwrap_or_default() })
     }
 }

@@ -7,6 +7,7 @@ use super::Way;
 /// The randomness of one toxic on one connection: `ChaCha8`, keyed by link seed, connection and toxic.
 ///
 /// The key alone decides, so decisions do not depend on the order in which connections ask.
+#[derive(Clone, Copy)]
 pub(in crate::link) struct Dice {
     key: [u8; 32],
 }
@@ -22,7 +23,7 @@ impl Dice {
 
     /// Whether the toxic affects the connection.
     pub(in crate::link) fn affects(&self, probability: f64) -> bool {
-        self.stream(0).random::<f64>() < probability
+        probability >= 1.0 || self.stream(0).random::<f64>() < probability
     }
 
     /// What the shaper of one way may draw from.

@@ -47,21 +47,34 @@ impl Kind for Latency {
         Ok(())
     }
 
-    fn shaper(&self, birth: Birth) -> Box<dyn Shaper> {
-        Box::new(Delay { range: self.latency - self.jitter..=self.latency + self.jitter, rng: birth.rng })
+    fn shaper(&self, birth: &Birth) -> Box<dyn Shaper> {
+        if self.jitter.is_zero() {
+            return Box::new(Constant(self.latency));
+        }
+        Box::new(Uniform { range: self.latency - self.jitter..=self.latency + self.jitter, rng: birth.rng() })
     }
 }
 
-struct Delay {
+struct Constant(Duration);
+
+impl Shaper for Constant {
+    fn shape(&mut self, now: Instant, item: Item, schedule: &mut Schedule<'_>) {
+        delay(now, self.0, item, schedule);
+    }
+}
+
+struct Uniform {
     range: RangeInclusive<Duration>,
     rng: ChaCha8Rng,
 }
 
-impl Shaper for Delay {
+impl Shaper for Uniform {
     fn shape(&mut self, now: Instant, item: Item, schedule: &mut Schedule<'_>) {
-        match item {
-            Item::Open => schedule.at(now, item),
-            _ => schedule.at(now + self.rng.random_range(self.range.clone()), item),
-        }
+        delay(now, self.rng.random_range(self.range.clone()), item, schedule);
     }
+}
+
+fn delay(now: Instant, by: Duration, item: Item, schedule: &mut Schedule<'_>) {
+    let due = if matches!(item, Item::Open) { now } else { now + by };
+    schedule.at(due, item);
 }

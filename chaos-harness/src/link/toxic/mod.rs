@@ -2,22 +2,23 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `mod.rs` | [`Toxic`], the [`Kind`] and [`Shaper`] traits, the list of kinds |
-//! | `schedule.rs` | [`Item`], [`Schedule`]: what a shaper gives out, and when |
+//! | `mod.rs` | [`Toxic`], the `Kind` and `Shaper` traits, the list of kinds |
+//! | `schedule.rs` | `Item`, `Schedule`, `Stage`: what a shaper gives out, and when |
 //! | `dice.rs` | which connections a toxic affects, and the randomness it gets |
 //! | one per kind | plain data, its validation, its shaper |
 //!
 //! # Adding a kind
 //!
-//! 1. Write `toxic/<kind>.rs`: a struct of plain data which implements [`Kind`], and its [`Shaper`].
+//! 1. Write `toxic/<kind>.rs`: a struct of plain data which implements `Kind`, and its `Shaper`.
 //! 2. Add one line to the list under `kinds!` below.
 //!
-//! The kind then has a variant in [`ToxicSpec`], its name in plans and journals (the variant in
-//! `snake_case`), its JSON Schema, and goes through every generic check.
+//! The kind then has a variant in [`ToxicSpec`], a name in plans and journals (the variant in
+//! `snake_case`), a JSON Schema, and goes through the checks that hold for all kinds (`tests/spec.rs`).
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -25,8 +26,8 @@ mod dice;
 mod schedule;
 
 pub(super) use dice::Dice;
-pub use schedule::{Cut, Item, Schedule};
-pub(super) use schedule::{Stage, Tally};
+use schedule::Schedule;
+pub(super) use schedule::{Cut, Item, Stage, Tally};
 
 /// Declares every kind of toxic: `file: Variant, "what it does"`.
 macro_rules! kinds {
@@ -44,6 +45,12 @@ macro_rules! kinds {
         impl ToxicSpec {
             pub(super) fn as_kind(&self) -> &dyn Kind {
                 match self { $(Self::$kind(kind) => kind,)+ }
+            }
+
+            /// Every kind with its default values, for the checks that hold for all kinds.
+            #[cfg(test)]
+            pub(super) fn each() -> Vec<Self> {
+                vec![$(Self::$kind($kind::default()),)+]
             }
         }
 
@@ -134,7 +141,7 @@ impl Direction {
 
 /// One of the two ways through a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub(super) enum Way {
     /// From the caller to the callee.
     Up,
     /// From the callee to the caller.
@@ -159,7 +166,7 @@ impl InvalidField {
 }
 
 /// What each kind of toxic tells the link about itself.
-pub trait Kind {
+pub(super) trait Kind {
     /// Whether the values make sense.
     ///
     /// # Errors
@@ -167,7 +174,7 @@ pub trait Kind {
     fn validate(&self) -> Result<(), InvalidField>;
 
     /// The shaper of one way through one connection, from now on.
-    fn shaper(&self, birth: Birth) -> Box<dyn Shaper>;
+    fn shaper(&self, birth: &Birth) -> Box<dyn Shaper>;
 
     /// Whether new connections are refused.
     fn refuses(&self) -> bool {
@@ -176,20 +183,26 @@ pub trait Kind {
 }
 
 /// Where and when a shaper comes to be: as a connection opens, or as a toxic is added to a live one.
-pub struct Birth {
+pub(super) struct Birth {
     /// The moment from which the shaper acts.
-    pub now: Instant,
+    pub(super) now: Instant,
     /// The way it acts.
-    pub way: Way,
-    /// Its randomness: the same for the same seed, connection, toxic and way.
-    pub rng: rand_chacha::ChaCha8Rng,
+    pub(super) way: Way,
+    pub(super) dice: Dice,
+}
+
+impl Birth {
+    /// The shaper's randomness: the same for the same seed, connection, toxic and way.
+    pub(super) fn rng(&self) -> ChaCha8Rng {
+        self.dice.way(self.way)
+    }
 }
 
 /// What a toxic does to one way through one connection.
 ///
 /// Items reach it in order and leave in order, whatever moments it gives them: the link keeps the
 /// queue. So a shaper cannot lose or reorder by mistake, and when its toxic goes, what it held moves on.
-pub trait Shaper: Send {
+pub(super) trait Shaper: Send {
     /// Passes `item`, which arrived at `now`, on to `schedule`: as it is, changed, in pieces, or not at all.
     fn shape(&mut self, now: Instant, item: Item, schedule: &mut Schedule<'_>);
 

@@ -18,7 +18,7 @@ impl Kind for Refuse {
         Ok(())
     }
 
-    fn shaper(&self, birth: Birth) -> Box<dyn Shaper> {
+    fn shaper(&self, birth: &Birth) -> Box<dyn Shaper> {
         Box::new(Rejection { at: Some(birth.now) })
     }
 

@@ -27,7 +27,7 @@ impl Kind for Reset {
         self.after.map_or(Ok(()), |after| check_duration("after", after))
     }
 
-    fn shaper(&self, birth: Birth) -> Box<dyn Shaper> {
+    fn shaper(&self, birth: &Birth) -> Box<dyn Shaper> {
         let at = match (self.after, self.after_bytes) {
             (Some(after), _) => Some(birth.now + after),
             (None, Some(_)) => None,

@@ -8,7 +8,7 @@ use crate::link::counters::Counters;
 
 /// What travels one way through a connection.
 #[derive(Clone, Debug)]
-pub enum Item {
+pub(in crate::link) enum Item {
     /// The wish to connect to the callee; the first item on the way up, and nowhere else.
     Open,
     /// Bytes, never empty.
@@ -35,7 +35,7 @@ impl Item {
 
 /// Why a connection was cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cut {
+pub(in crate::link) enum Cut {
     /// A toxic reset it.
     Reset,
     /// A toxic refused it.
@@ -47,7 +47,7 @@ pub enum Cut {
 }
 
 /// Where a shaper puts what it passes on: a queue that keeps the order.
-pub struct Schedule<'a> {
+pub(in crate::link) struct Schedule<'a> {
     queue: &'a mut VecDeque<Held>,
     cost: &'a mut usize,
     cut: &'a mut Option<Cut>,
@@ -61,7 +61,7 @@ pub(in crate::link) struct Tally<'a>(pub(in crate::link) Option<&'a Counters>);
 
 impl Schedule<'_> {
     /// Lets `item` go at `due`, and not before those that went in earlier.
-    pub fn at(&mut self, due: Instant, item: Item) {
+    pub(in crate::link) fn at(&mut self, due: Instant, item: Item) {
         if let (Some(counters), true, Item::Data(data)) = (self.tally.0, due > self.arrived, &item) {
             counters.delayed_bytes.add(data.len() as u64);
             counters.delayed_chunks.add(1);
@@ -70,10 +70,10 @@ impl Schedule<'_> {
     }
 
     /// Keeps `item`, and all behind it, until the toxic changes or goes.
-    pub fn hold(&mut self, item: Item) {
+    pub(in crate::link) fn hold(&mut self, item: Item) {
         if let Some(counters) = self.tally.0 {
             counters.stalled_bytes.add(item.bytes() as u64);
-            if !self.queue.back().is_some_and(|held| held.due.is_none()) {
+            if self.queue.back().is_none_or(|held| held.due.is_some()) {
                 counters.stalls.add(1);
             }
         }
@@ -86,7 +86,7 @@ impl Schedule<'_> {
     }
 
     /// Ends the connection now, whatever is under way.
-    pub fn cut(&mut self, cut: Cut) {
+    pub(in crate::link) fn cut(&mut self, cut: Cut) {
         self.cut.get_or_insert(cut);
     }
 }
