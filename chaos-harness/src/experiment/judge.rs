@@ -189,3 +189,6 @@ fn value(value: Threshold, count: u64) -> Measured {
 fn nothing(TooFewSamples { have, need }: TooFewSamples) -> Measured {
     Measured::Nothing { reason: Unmeasured::TooFewSamples { have, need } }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,18 +1,55 @@
 //! Binaries of the user's own workspace, built for targets: static, so that they run in an empty image.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::RuntimeError;
 use crate::folders::chaos_dir;
+use crate::progress;
 use crate::topology::CargoBin;
 
-/// Builds `bin` and returns the executable. Cargo decides whether there is anything to do, and its
-/// lock makes several test processes wait for one build.
+/// A build that takes longer is announced: it is the one long wait before anything else is to be seen.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Builds `bin`, once in this process, and returns the executable. Cargo decides whether there is anything to do, and
+/// its lock makes several test processes wait for one build.
 ///
 /// # Errors
 /// [`RuntimeError::Build`] with the end of cargo's output.
 pub(super) fn build(bin: &CargoBin) -> Result<PathBuf, RuntimeError> {
+    static BUILT: Mutex<BTreeMap<CargoBin, PathBuf>> = Mutex::new(BTreeMap::new());
+    // Held while building, so that tests of one process wait for one build too.
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(executable) = built.get(bin) {
+        return Ok(executable.clone());
+    }
+    let executable = announced(bin, || build_anew(bin))?;
+    built.insert(bin.clone(), executable.clone());
+    Ok(executable)
+}
+
+/// Runs `work`, and says what it is when it takes long.
+fn announced<T>(bin: &CargoBin, work: impl FnOnce() -> T) -> T {
+    let (done, wait) = channel::<()>();
+    let text =
+        format!("building `{}` of package `{}` for its targets; the first time takes a while", bin.bin, bin.package);
+    let announcer = std::thread::spawn(move || {
+        if wait.recv_timeout(QUIET) == Err(RecvTimeoutError::Timeout) {
+            progress::print(&text);
+        }
+    });
+    let result = work();
+    drop(done);
+    // It only prints; there is nothing to do about a panic in it.
+    let _ = announcer.join();
+    result
+}
+
+fn build_anew(bin: &CargoBin) -> Result<PathBuf, RuntimeError> {
     let failed = |output: String| RuntimeError::Build { package: bin.package.clone(), bin: bin.bin.clone(), output };
     let host = host_triple().map_err(failed)?;
     let output = cargo(bin, &host).output().map_err(|error| failed(format!("cargo could not be run: {error}")))?;
