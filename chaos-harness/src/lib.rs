@@ -6,7 +6,6 @@
 extern crate self as chaos_harness;
 
 #[doc(hidden)]
-#[path = "private.rs"]
 pub mod __private;
 pub mod clock;
 mod durations;

@@ -3,6 +3,7 @@
 //! `hypothesis!` writes a [`Hypothesis`] as people say it; it expands to the constructors here.
 
 mod claim;
+mod display;
 mod finding;
 mod verdict;
 

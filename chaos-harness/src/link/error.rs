@@ -1,3 +1,5 @@
+//! What can be wrong with a link.
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 

@@ -24,7 +24,10 @@ const MAX_LINES: usize = 400;
 const LONG_FILES: [(&str, &str); 0] = [];
 
 /// Sources that may lift the workspace's `unsafe_code` lint, each with the reason.
-const UNSAFE_FILES: [(&str, &str); 0] = [];
+const UNSAFE_FILES: [(&str, &str); 1] = [(
+    "chaos-harness/src/runtime/process/child.rs",
+    "a child dies with its parent only if told so between fork and exec",
+)];
 
 /// Beginnings of paths that exist on somebody's machine only. In pieces, since this file is checked as well.
 const MACHINE_PATHS: [&str; 4] =
@@ -82,7 +85,7 @@ fn no_unfinished_marks(files: &[SourceFile]) -> Vec<Finding> {
 
 /// Inputs of compile-fail tests are exempt: their expected messages carry line numbers.
 fn module_docs(files: &[SourceFile]) -> Vec<Finding> {
-    let is_case = |file: &SourceFile| Path::new(&file.path).parent().is_some_and(|folder| folder.ends_with("ui"));
+    let is_case = |file: &SourceFile| Path::new(&file.path).ancestors().any(|folder| folder.ends_with("tests/ui"));
     let bare = rust_sources(files).filter(|file| !is_case(file) && !file.text.starts_with("//!"));
     bare.map(|file| whole_file(file, "does not begin with a `//!` line that says what it is for")).collect()
 }
@@ -101,7 +104,9 @@ fn no_orphan_modules(files: &[SourceFile]) -> Vec<Finding> {
 fn is_orphan(path: &Path, files: &[SourceFile]) -> bool {
     let Some((name, parents)) = declaration(path) else { return false };
     let (module, target) = (format!("mod {name};"), format!("{name}.rs\""));
-    let declares = |line: &str| line.trim_end().ends_with(&module);
+    // A list of kinds, such as that of the toxics, declares the module that each line names.
+    let registered = format!("{name}: ");
+    let declares = |line: &str| line.trim_end().ends_with(&module) || line.trim_start().starts_with(&registered);
     !files.iter().any(|file| match Path::new(&file.path).file_name() {
         Some(manifest) if manifest == "Cargo.toml" => file.text.contains(&target),
         _ => parents.iter().any(|parent| parent == Path::new(&file.path)) && file.text.lines().any(declares),

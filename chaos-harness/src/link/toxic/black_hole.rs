@@ -1,3 +1,5 @@
+//! Nothing arrives, and nothing is lost.
+
 use std::time::{Duration, Instant};
 
 use schemars::JsonSchema;

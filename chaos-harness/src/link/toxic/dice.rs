@@ -1,3 +1,5 @@
+//! Which connections a toxic affects, and the randomness it gets.
+
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;

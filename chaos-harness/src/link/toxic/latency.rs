@@ -1,3 +1,5 @@
+//! Bytes arrive later.
+
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 

@@ -1,3 +1,5 @@
+//! New connections are refused, live ones reset.
+
 use std::time::Instant;
 
 use schemars::JsonSchema;

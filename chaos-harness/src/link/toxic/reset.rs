@@ -1,3 +1,5 @@
+//! Connections are reset.
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;

@@ -1,3 +1,5 @@
+//! What a shaper gives out, and when.
+
 use std::collections::VecDeque;
 use std::time::Instant;
 

@@ -1,3 +1,5 @@
+//! Probes against real servers.
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
