@@ -10,6 +10,7 @@ pub mod journal;
 pub mod link;
 pub mod load;
 pub mod measure;
+pub mod report;
 pub mod runtime;
 pub mod safety;
 pub mod topology;
