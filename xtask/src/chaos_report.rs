@@ -60,7 +60,8 @@ fn report(options: &Options) -> Result<Gate> {
     let journals = options.journals.clone().unwrap_or_else(journal_dir);
     let mut report = Report::read(&journals)?;
     if let Some(path) = &options.baseline {
-        let stored = fs::read_to_string(path).with_context(|| format!("cannot read the baseline {}", path.display()))?;
+        let stored =
+            fs::read_to_string(path).with_context(|| format!("cannot read the baseline {}", path.display()))?;
         let stored = baseline::parse(&stored).with_context(|| path.display().to_string())?;
         report = report.compared_with(&stored);
     }
@@ -72,7 +73,7 @@ fn report(options: &Options) -> Result<Gate> {
     } else {
         write(options, &report)?;
     }
-    if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
+    if in_github_actions() {
         tell_github(options, &report)?;
     }
     Ok(Gate::of(&report))
@@ -90,6 +91,7 @@ fn write(options: &Options, report: &Report) -> Result<()> {
     };
     match &options.output {
         Some(path) => write_file(path, &rendered),
+        None if options.format == Format::Text && in_github_actions() => print(&guarded(&rendered)),
         None => print(&rendered),
     }
 }
@@ -103,23 +105,24 @@ fn write_file(path: &Path, contents: &str) -> Result<()> {
 
 /// A reader that has seen enough (`| head`) is no error.
 fn print(contents: &str) -> Result<()> {
-    match std::io::stdout().lock().write_all(guarded(contents).as_bytes()) {
+    match std::io::stdout().lock().write_all(contents.as_bytes()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("cannot write to standard output"),
     }
 }
 
-/// In GitHub Actions a line of a target's log could be a workflow command; between these marks none is obeyed.
+fn in_github_actions() -> bool {
+    std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true")
+}
+
+/// A line of a target's log could be a workflow command of GitHub Actions; between these marks none is obeyed.
 fn guarded(contents: &str) -> String {
-    if std::env::var_os("GITHUB_ACTIONS").is_none() {
-        return contents.to_owned();
-    }
     let since_epoch = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
     let token = format!("chaos-report-{}-{since_epoch}", std::process::id());
     format!("::stop-commands::{token}\n{contents}\n::{token}::\n")
 }
 
-/// The job's summary and annotations, by the one call that judges or shows.
+/// The job's summary and annotations, from the one call that judges or shows.
 fn tell_github(options: &Options, report: &Report) -> Result<()> {
     if !options.gate && options.format != Format::Text {
         return Ok(());
@@ -130,9 +133,13 @@ fn tell_github(options: &Options, report: &Report) -> Result<()> {
         file.and_then(|mut file| file.write_all(markdown::render(report).as_bytes()))
             .with_context(|| format!("cannot write the job summary {}", path.display()))?;
     }
-    // On standard error, where the runner reads commands as well, so that a format on standard output stays whole.
-    eprint!("{}", annotations::render(report));
-    Ok(())
+    let annotations = annotations::render(report);
+    if options.output.is_none() && options.format != Format::Text && !options.open {
+        // The runner reads standard error as well; a format on standard output stays whole.
+        eprint!("{annotations}");
+        return Ok(());
+    }
+    print(&annotations)
 }
 
 fn open(report: &Report, output: Option<&Path>) -> Result<()> {

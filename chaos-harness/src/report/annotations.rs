@@ -40,9 +40,10 @@ fn command(out: &mut String, name: &str, properties: &[(&str, String)], message:
     let _ = writeln!(out, "::{name} {}::{}", properties.join(","), escape_data(message));
 }
 
-/// As the toolkit's `escapeData` (`actions/toolkit`, packages/core/src/command.ts).
+/// As the toolkit's `escapeData` (`actions/toolkit`, packages/core/src/command.ts); the mark of the old
+/// command syntax, which counts anywhere in a line, is broken up.
 fn escape_data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A").replace("##[", "## [")
 }
 
 /// As the toolkit's `escapeProperty`.

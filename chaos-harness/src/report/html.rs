@@ -115,12 +115,18 @@ fn overview_row(at: usize, experiment: &Experiment) -> Markup {
     html! {
         tr.twin[view.without().is_some()] {
             td { (badge(view.standing())) }
-            td.name { a href={ "#experiment-" (at + 1) } { (words::line(experiment.journal.name())) } (twin_label(&view)) }
+            td.name { a href={ "#experiment-" (at + 1) } { (name(experiment)) } (twin_label(&view)) }
             td.number data-label="availability" { (measures.availability.map_or_else(none, words::share)) }
             td.number data-label="p99" { (millis(measures.p99_ms)) }
             td.number data-label="recovery" { (recovery(measures.impact, measures.mttr_ms)) }
         }
     }
+}
+
+/// A name that may be broken after an underscore.
+fn name(experiment: &Experiment) -> Markup {
+    let name = words::line(experiment.journal.name());
+    html! { @for part in name.split_inclusive('_') { (part) wbr; } }
 }
 
 fn recovery(impact: Option<Impact>, mttr: Option<f64>) -> String {

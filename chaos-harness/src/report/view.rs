@@ -236,6 +236,7 @@ pub(super) fn recovery_words(made: &InjectionRecord) -> String {
 pub(super) fn steady(made: &InjectionRecord) -> Option<Duration> {
     match made.recovery {
         Some(Recovery::Recovered { steady, .. }) => Some(steady),
+        Some(Recovery::NotRecovered { .. }) => None,
         _ => made.milestones.and_then(|milestones| milestones.steady),
     }
 }

@@ -17,7 +17,7 @@ use chaos_harness::journal::{
     What,
 };
 use chaos_harness::load::{LagReport, Load, Request};
-use chaos_harness::measure::{Detection, Recovery, SampleColumns, Series};
+use chaos_harness::measure::{Detection, Recovery, SampleColumns, Series, Tally, Window};
 use chaos_harness::runtime::{Choice, RuntimeKind, State};
 use chaos_harness::topology::{InstanceId, Service, Topology};
 
@@ -72,14 +72,14 @@ pub(crate) fn write_truncated(folder: &Path) -> PathBuf {
 pub(crate) fn upheld() -> Journal {
     let mut journal = slow_inventory("slow_inventory_does_not_cascade");
     journal.samples = SampleColumns::encode(&samples::of(Shape::Fallback));
-    journal.findings = findings(0.9641, 62, Some(1_310));
-    journal.injections = vec![slow_record(2_010, 3_320)];
+    journal.findings = findings(availability(&journal), 62, Some(730));
+    journal.injections = vec![slow_record(2_010, 2_740)];
     journal.verdict = Some(Verdict::of(&journal.findings));
     journal.plan.story = Story {
         hypothesis: "A slow inventory does not take the shop down.".to_owned(),
         method: "Every answer of inventory to order is delayed by 5 s for 10 s, under 100 requests a second."
             .to_owned(),
-        observation: "Orders failed for 1.3 s until the breaker opened; after that the fallback answered.".to_owned(),
+        observation: "Orders failed for 0.7 s until the breaker opened; after that the fallback answered.".to_owned(),
         learning: "Callers must not wait longer than their own callers do.".to_owned(),
         improvement: "Let the breaker open on slow answers, not on errors alone.".to_owned(),
     };
@@ -91,7 +91,7 @@ pub(crate) fn twin() -> Journal {
     let mut journal = slow_inventory("slow_inventory_does_not_cascade_without_breaker");
     journal.plan.expectation = Expectation::Refuted { without: "circuit breaker".to_owned() };
     journal.samples = SampleColumns::encode(&samples::of(Shape::Outage));
-    journal.findings = findings(0.5016, 74, Some(11_430));
+    journal.findings = findings(availability(&journal), 74, Some(11_430));
     journal.injections = vec![slow_record(2_010, 13_440)];
     journal.verdict = Some(Verdict::of(&journal.findings));
     journal
@@ -103,7 +103,7 @@ pub(crate) fn refuted() -> Journal {
     let fault = Injection::new(target("inventory").kill().fault);
     journal.plan.injections = vec![fault.hold(ms(10_000))];
     journal.samples = SampleColumns::encode(&samples::of(Shape::Outage));
-    journal.findings = findings(0.5016, 74, Some(11_430));
+    journal.findings = findings(availability(&journal), 74, Some(11_430));
     journal.injections = vec![InjectionRecord {
         fault: "kill inventory".to_owned(),
         mechanism: "SIGKILL to process 4711".to_owned(),
@@ -135,7 +135,7 @@ pub(crate) fn inconclusive() -> Journal {
         recovery: Some(Recovery::NoImpact),
         detection: None,
         milestones: None,
-        ..slow_record(2_010, 3_320)
+        ..slow_record(2_010, 2_740)
     }];
     let fault = "latency 5s on order -> inventory".to_owned();
     journal.verdict = Some(Verdict::Inconclusive { reason: Inconclusive::NoBite { fault, looked_at } });
@@ -147,10 +147,14 @@ pub(crate) fn aborted() -> Journal {
     let mut journal = slow_inventory("too_much_fails");
     journal.samples = SampleColumns::encode(&samples::of(Shape::CutShort));
     journal.findings = Vec::new();
+    journal.events.truncate(6);
+    journal.events.push(event(What::Aborting { condition: "error rate above 50%".to_owned() }, 6_350));
+    journal.events.push(phase(Phase::RollBack, 6_360));
     journal.injections = vec![InjectionRecord {
         rolled_back: Some(ms(6_400)),
         recovery: Some(Recovery::NotRecovered { first_bad: ms(2_010), observed_until: ms(6_400) }),
-        ..slow_record(2_010, 3_320)
+        milestones: Some(Milestones { first_bad: Some(ms(2_010)), healed: Some(ms(6_400)), ..Milestones::default() }),
+        ..slow_record(2_010, 2_740)
     }];
     journal.verdict = Some(Verdict::Aborted { condition: Aborted::ErrorRate { measured: 0.52, limit: 0.5 } });
     journal
@@ -238,6 +242,12 @@ pub(crate) fn named(name: &str) -> Journal {
     }
 }
 
+/// Availability while the fault was in force.
+fn availability(journal: &Journal) -> f64 {
+    let samples = journal.samples.decode().unwrap();
+    Tally::of(Window::new(ms(2_000), ms(12_030)).of(&samples)).rates(30).unwrap().availability
+}
+
 /// Availability, p99 of the catalogue in ms, and MTTR in ms; no MTTR is no impact.
 fn findings(availability: f64, p99: u64, mttr: Option<u64>) -> Vec<Finding> {
     let value = |value| Measured::Value { value, interval: None, count: 1_000 };
@@ -271,11 +281,11 @@ fn slow_record(first_bad: u64, steady: u64) -> InjectionRecord {
         bite: Some(Attestation::shown("312 chunks delayed")),
         gone: Some(Attestation::shown("a probe took 1 ms")),
         recovery: Some(Recovery::Recovered { first_bad: ms(first_bad), steady: ms(steady) }),
-        detection: Some(Detection::Detected { injected: ms(2_000), detected: ms(2_850) }),
+        detection: Some(Detection::Detected { injected: ms(2_000), detected: ms(2_650) }),
         milestones: Some(Milestones {
             first_bad: Some(ms(first_bad)),
-            detected: Some(ms(2_850)),
-            degraded: (steady < 12_000).then(|| ms(3_320)),
+            detected: Some(ms(2_650)),
+            degraded: (steady < 12_000).then(|| ms(2_740)),
             healed: Some(ms(12_030)),
             steady: Some(ms(steady)),
         }),

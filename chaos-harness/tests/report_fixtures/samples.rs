@@ -26,8 +26,8 @@ fn sample(shape: Shape, at: u64) -> Sample {
     let route = u16::from(at % 20 == 0);
     let noise = (at * 7_919) % 1_000;
     let (outcome, micros) = match (route, shape, at) {
-        (0, Shape::Fallback, 2_010..3_320) => (Outcome::Timeout, 1_000_000),
-        (0, Shape::Fallback, 3_320..12_030) => (Outcome::Degraded(200), 3_000 + noise),
+        (0, Shape::Fallback, 2_010..2_740) => (Outcome::Timeout, 1_000_000),
+        (0, Shape::Fallback, 2_740..12_030) => (Outcome::Degraded(200), 3_000 + noise),
         (0, Shape::Outage | Shape::CutShort, 2_010..11_000) => (Outcome::Timeout, 1_000_000),
         (0, Shape::Outage, 11_000..12_030) => (Outcome::Status(503), 600_000 + noise * 10),
         (0, Shape::Outage, 12_030..13_440) => (Outcome::Refused, 400 + noise),

@@ -3,7 +3,7 @@
 use maud::{Markup, PreEscaped, html};
 
 use super::plot::{NARROW, WIDE, draw};
-use super::{badge, twin_label};
+use super::{badge, name, twin_label};
 use crate::experiment::Story;
 use crate::hypothesis::Finding;
 use crate::journal::{InjectionRecord, Problem, What};
@@ -17,7 +17,7 @@ pub(super) fn section(at: usize, experiment: &Experiment) -> Markup {
     let (view, journal) = (experiment.view(), &experiment.journal);
     html! {
         section.card.experiment id={ "experiment-" (at + 1) } {
-            div.title { h2 { (words::line(journal.name())) } (badge(view.standing())) }
+            div.title { h2 { (name(experiment)) } (badge(view.standing())) }
             p.place {
                 code { (words::line(&journal.test.file)) ":" (journal.test.line) }
                 (twin_label(&view))

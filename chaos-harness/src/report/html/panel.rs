@@ -7,7 +7,7 @@ use plotters::series::DashedLineSeries;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontFamily, IntoTextStyle, RGBColor, ShapeStyle, TextStyle};
 
-use super::plot::palette::{FAINT, GRID, INK, LIMIT};
+use super::plot::palette::{FAINT, GOOD, GRID, INK, LIMIT};
 use super::plot::{Area, Drawn, Size};
 use super::series::{Filled, Run};
 use crate::report::words;
@@ -80,12 +80,17 @@ impl Panel {
         ticks(self.range.clone(), 4).into_iter().map(|value| (value, value.to_string())).collect()
     }
 
-    pub(super) fn draw_series(&self, root: &Area<'_>, canvas: &Canvas, row: usize) -> Drawn {
+    pub(super) fn draw_areas(&self, root: &Area<'_>, canvas: &Canvas, row: usize) -> Drawn {
         let at = |(x, y): &(f64, f64)| (canvas.x(*x), canvas.y(row, self.height(*y)));
         for area in &self.areas {
             let outline: Vec<_> = area.outline.iter().map(at).collect();
-            root.draw(&Polygon::new(outline, area.colour.filled()))?;
+            root.draw(&Polygon::new(outline, soft(area.colour)))?;
         }
+        Ok(())
+    }
+
+    pub(super) fn draw_lines(&self, root: &Area<'_>, canvas: &Canvas, row: usize) -> Drawn {
+        let at = |(x, y): &(f64, f64)| (canvas.x(*x), canvas.y(row, self.height(*y)));
         for value in &self.limits {
             let y = canvas.y(row, self.height(*value));
             let ends = [(canvas.x(canvas.time.start), y), (canvas.x(canvas.time.end), y)];
@@ -165,7 +170,7 @@ impl Canvas {
 
     /// About how wide `text` is drawn; a little more than the usual sans-serif fonts take.
     pub(super) fn width_of(&self, text: &str) -> i32 {
-        (text.chars().count() as f64 * f64::from(self.size.letters * FINE) * 0.56).ceil() as i32
+        (text.chars().count() as f64 * f64::from(self.size.letters * FINE) * 0.54).ceil() as i32
     }
 
     pub(super) fn letters(&self) -> i32 {
@@ -225,7 +230,7 @@ impl Canvas {
                 break;
             }
             let middle = y - self.px(self.size.letters / 2);
-            root.draw(&Rectangle::new([(x, middle - swatch / 2), (x + swatch, middle + swatch / 2)], colour.filled()))?;
+            root.draw(&Rectangle::new([(x, middle - swatch / 2), (x + swatch, middle + swatch / 2)], soft(colour)))?;
             x += swatch + self.px(4);
             let style = self.text(FAINT, HPos::Left, VPos::Bottom);
             x += self.width_of(&name) + self.px(10);
@@ -276,6 +281,11 @@ pub(super) fn fitted(text: &str, room: i32, width: impl Fn(&str) -> i32) -> Stri
     let shortened = |count: &usize| letters[..*count].iter().collect::<String>().trim_end().to_owned() + "…";
     let longest = (3..letters.len()).rev().find(|count| width(&shortened(count)) <= room);
     longest.map_or_else(String::new, |count| shortened(&count))
+}
+
+/// What is as it should be stays in the background.
+fn soft(colour: RGBColor) -> ShapeStyle {
+    if colour == GOOD { colour.mix(0.5).filled() } else { colour.filled() }
 }
 
 pub(super) fn thin(colour: RGBColor) -> ShapeStyle {

@@ -81,8 +81,9 @@ fn draw_all(root: &Area<'_>, canvas: &Canvas, lanes: &Lanes, view: &View<'_>) ->
     let panels = [availability(view), latency(view), requests(view)];
     for (row, panel) in panels.iter().enumerate() {
         canvas.draw_frame(root, row, panel)?;
+        panel.draw_areas(root, canvas, row)?;
         lanes.shade(root, canvas, row)?;
-        panel.draw_series(root, canvas, row)?;
+        panel.draw_lines(root, canvas, row)?;
         lanes.mark(root, canvas, row)?;
     }
     lanes.draw(root, canvas)?;
@@ -133,7 +134,7 @@ fn latency(view: &View<'_>) -> Panel {
     for (_, limit) in claims {
         panel.limit(limit.as_secs_f64() * 1e3);
     }
-    panel.legend.push(("claimed limit", LIMIT));
+    panel.legend.push(("limit", LIMIT));
     if panel.limits.is_empty() {
         panel.legend.pop();
     }
