@@ -1,8 +1,12 @@
 //! Every format of the report, from journals of every kind.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 mod report_fixtures;
 
-use chaos_harness::journal::Journal;
+use std::time::Duration;
+
+use chaos_harness::journal::{Entry, InjectionRecord, Journal};
+use chaos_harness::measure::{Outcome, Sample, SampleColumns};
 use chaos_harness::report::{Gate, Report, Standing, annotations, baseline, html, json, junit, markdown, text};
 use report_fixtures as fixtures;
 
@@ -22,9 +26,11 @@ fn report() -> Report {
 }
 
 fn of(journals: impl IntoIterator<Item = Journal>) -> Report {
-    let folder = tempfile::tempdir().unwrap();
-    journals.into_iter().for_each(|journal| drop(fixtures::write(folder.path(), &journal)));
-    Report::read(folder.path()).unwrap()
+    let entry = |journal: Journal| Entry {
+        path: std::path::Path::new("chaos/journal").join(journal.file_name()),
+        journal: Ok(journal),
+    };
+    Report::of(journals.into_iter().map(entry).collect())
 }
 
 #[test]
@@ -156,5 +162,37 @@ fn what_got_worse_is_in_every_format() {
     ];
     for format in formats {
         assert!(format.contains("availability went from") || format.contains("\"regressions\": ["), "{format}");
+    }
+}
+
+/// Journals that no healthy run writes; damaged ones may hold any number.
+#[test]
+fn odd_journals_can_be_shown() {
+    let sample = |at: Duration, outcome| Sample { route: 9, intended: at, sent: at, end: at, outcome };
+    let with = |samples: &[Sample], injections: Vec<InjectionRecord>| {
+        let samples = SampleColumns::encode(samples);
+        Journal { samples, injections, events: Vec::new(), ..fixtures::upheld() }
+    };
+    let made = fixtures::upheld().injections.remove(0);
+    let end_of_time = Duration::from_micros(u64::MAX);
+    let late = InjectionRecord { applied: end_of_time, rolled_back: None, ..made.clone() };
+    let many = (0..1_000).map(|at| InjectionRecord { repetition: at, planned: at as usize % 9, ..made.clone() });
+    let odd = [
+        with(&[], vec![]),
+        with(&[], vec![made.clone()]),
+        with(&[sample(Duration::ZERO, Outcome::Unsent)], vec![]),
+        with(&[sample(Duration::from_secs(3), Outcome::Good(200)); 2], vec![late]),
+        with(&[sample(Duration::ZERO, Outcome::Protocol), sample(end_of_time, Outcome::Good(0))], vec![made.clone()]),
+        with(&[sample(Duration::from_secs(3), Outcome::Unreachable)], many.collect()),
+    ];
+    for journal in odd {
+        let drawn = !journal.samples.route.is_empty();
+        let report = of([journal]);
+        assert!(!text::render(&report, text::Style::plain()).is_empty());
+        assert!(!markdown::render(&report).is_empty());
+        assert!(junit::render(&report).is_ok() && json::render(&report).is_ok());
+        let page = html::render(&report);
+        assert_eq!(page.contains("<svg"), drawn);
+        assert!(!page.contains("NaN") && !page.contains("inf\""));
     }
 }

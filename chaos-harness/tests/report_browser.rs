@@ -1,4 +1,5 @@
 //! The HTML report in a real browser: it opens without errors and fetches nothing.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 mod report_fixtures;
 

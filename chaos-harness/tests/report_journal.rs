@@ -1,4 +1,5 @@
 //! Journals on disk: complete ones, those of running and of killed test processes, damaged ones.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 mod report_fixtures;
 
@@ -23,6 +24,8 @@ fn partial_text() -> String {
         Record::Samples(samples),
         Record::Injection { index: 0, record: Box::new(journal.injections[0].clone()) },
         Record::Findings(findings),
+        // Letters of several bytes, so that a cut can go through one.
+        Record::Logs([("order-1".to_owned(), vec!["Größe → 3 €".repeat(40)])].into()),
         Record::Verdict(Verdict::Upheld),
     ];
     records.iter().map(|record| serde_json::to_string(record).unwrap() + "\n").collect()

@@ -1,4 +1,5 @@
 //! The checked-in JSON Schema describes the journals that are written.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 mod report_fixtures;
 

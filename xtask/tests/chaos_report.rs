@@ -1,4 +1,5 @@
 //! `cargo xtask chaos-report` as a process: exit statuses, files, and what it tells GitHub.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 #[path = "../../chaos-harness/tests/report_fixtures/mod.rs"]
 mod fixtures;

@@ -9,6 +9,9 @@ use crate::hypothesis::{Finding, Measure, Threshold, Verdict};
 use crate::journal::{InjectionRecord, Journal, Outlook, Phase, Problem, Status, What};
 use crate::measure::{Recovery, Sample, Timeline, Window};
 
+/// No experiment lasts longer; a damaged journal must not be drawn to the end of time.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
 /// A journal with what its formats have in common: samples unpacked, windows found, the outcome in words.
 #[derive(Debug)]
 pub struct View<'a> {
@@ -145,7 +148,8 @@ impl<'a> View<'a> {
         let marks = self.journal.injections.iter().flat_map(|made| [made.rolled_back, steady(made)]).flatten();
         let last = self.samples.last().map(|sample| sample.intended);
         let to = marks.chain(last).chain([from]).max().unwrap_or(from);
-        Window::new(first.map_or(from, |first| first.min(from)), to + Duration::from_millis(1))
+        let from = first.map_or(from, |first| first.min(from));
+        Window::new(from, to.min(from + LONGEST) + Duration::from_millis(1))
     }
 
     /// From the first injection to the end of the last rollback; everything, without an injection.

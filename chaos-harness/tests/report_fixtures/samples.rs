@@ -23,7 +23,7 @@ pub(crate) fn of(shape: Shape) -> Vec<Sample> {
 }
 
 fn sample(shape: Shape, at: u64) -> Sample {
-    let route = u16::from(at % 20 == 0);
+    let route = u16::from(at.is_multiple_of(20));
     let noise = (at * 7_919) % 1_000;
     let (outcome, micros) = match (route, shape, at) {
         (0, Shape::Fallback, 2_010..2_740) => (Outcome::Timeout, 1_000_000),
