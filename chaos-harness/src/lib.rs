@@ -70,6 +70,7 @@ pub mod load;
 pub mod measure;
 pub mod prelude;
 mod progress;
+pub mod report;
 pub mod runtime;
 pub mod safety;
 mod test_run;

@@ -63,9 +63,7 @@ impl Progress {
         if let Some(line) = &self.line {
             line.finish_and_clear();
         }
-        let verdict = journal.verdict.as_ref().map_or_else(|| "no verdict".to_owned(), ToString::to_string);
-        let expected = if journal.is_twin() { " (a twin: meant to be refuted)" } else { "" };
-        print(&format!("{}  {verdict}{expected}", self.name));
+        print(&crate::report::text::line(journal));
     }
 }
 

@@ -1,5 +1,6 @@
 //! Runs the body of one chaos test, and cleans up whatever way it ends.
 
+use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 
 use futures::FutureExt;
@@ -7,6 +8,7 @@ use futures::FutureExt;
 use crate::__private::{Failure, Outcome, TestSettings};
 use crate::journal::TestRef;
 use crate::lab::{Lab, Settings};
+use crate::report::text::{self, Style};
 use crate::runtime::RuntimeChoice;
 
 /// Runs the body of a chaos test on a multi-thread runtime of its own.
@@ -77,10 +79,16 @@ fn check(lab: &Lab, left: &[String]) -> Result<(), Failure> {
     if problems.is_empty() { Ok(()) } else { Err(Failure(problems.join("\n"))) }
 }
 
-/// The failure with everything that helps to understand it.
+/// The failure with everything that helps to understand it: the last experiment is the one that failed.
 fn explain(lab: &Lab, failure: Failure) -> Failure {
     match lab.journals().last() {
-        Some(journal) => Failure(format!("{failure}\n  replay: {}", journal.replay)),
+        Some(journal) => Failure(format!("{failure}\n\n{}", text::failure(journal, style()))),
         None => failure,
     }
+}
+
+/// Colours where a person looks on.
+fn style() -> Style {
+    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    if colour { Style::colour() } else { Style::plain() }
 }

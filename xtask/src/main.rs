@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod chaos_report;
 mod tidy;
 
 /// The commands of chaos-harness.
@@ -16,12 +17,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Show what the journals say, in any format, and gate a pipeline by it.
+    ChaosReport(chaos_report::Options),
     /// Check the house rules that compiler and linters do not know.
     Tidy,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
+        Command::ChaosReport(options) => Ok(chaos_report::run(&options)),
         Command::Tidy => tidy::run(),
     }
 }

@@ -292,6 +292,21 @@ impl Journal {
         matches!(self.plan.expectation, Expectation::Refuted { .. })
     }
 
+    /// The name of its file: a later run of the same experiment replaces the earlier one's.
+    pub fn file_name(&self) -> String {
+        format!("{}.json", self.file_stem())
+    }
+
+    /// The name of its file while it runs, unique to the run.
+    pub fn partial_file_name(&self) -> String {
+        format!("{}.{}.partial", self.file_stem(), self.run)
+    }
+
+    fn file_stem(&self) -> String {
+        let usable = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '.' };
+        format!("{}.{}.{}", self.test.package, self.test.target, self.name()).chars().map(usable).collect()
+    }
+
     /// How it counts for a gate.
     pub fn outlook(&self) -> Outlook {
         let left = |problem: &Problem| !matches!(problem, Problem::Error { .. });

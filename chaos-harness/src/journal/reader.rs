@@ -39,41 +39,37 @@ pub fn read_dir(folder: &Path) -> Result<Vec<Entry>, JournalError> {
 /// # Errors
 /// When it cannot be read, is no journal, was cut off before its first line ended, or is of another version.
 pub fn read_file(path: &Path) -> Result<Journal, JournalError> {
-    let text = fs::read_to_string(path).map_err(|source| JournalError::Io {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    })?;
+    let bytes = fs::read(path).map_err(|source| JournalError::Io { action: "read", path: path.to_owned(), source })?;
     let journal = if path.extension().is_some_and(|extension| extension == "partial") {
-        from_records(path, &text)?
+        from_records(path, &bytes)?
     } else {
-        from_whole(path, &text)?
+        from_whole(path, &bytes)?
     };
     journal.samples.decode().map_err(|error| malformed(path, error.to_string()))?;
     Ok(journal)
 }
 
-fn from_whole(path: &Path, text: &str) -> Result<Journal, JournalError> {
-    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| malformed(path, error.to_string()))?;
+fn from_whole(path: &Path, bytes: &[u8]) -> Result<Journal, JournalError> {
+    let value: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| malformed(path, error.to_string()))?;
     check_version(path, &value)?;
     serde_json::from_value(value).map_err(|error| malformed(path, error.to_string()))
 }
 
 /// The sum of the records. The last line may have been cut off by the end of the process; any other
 /// line that cannot be read makes the file malformed.
-fn from_records(path: &Path, text: &str) -> Result<Journal, JournalError> {
-    let mut lines = text.split_inclusive('\n').enumerate();
+fn from_records(path: &Path, bytes: &[u8]) -> Result<Journal, JournalError> {
+    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').enumerate();
     let (_, head) = lines.next().ok_or_else(|| malformed(path, "it is empty".to_owned()))?;
-    let value: serde_json::Value = serde_json::from_str(head).map_err(|error| malformed(path, error.to_string()))?;
+    let value: serde_json::Value = serde_json::from_slice(head).map_err(|error| malformed(path, error.to_string()))?;
     check_version(path, &value["data"]["journal"])?;
     let record = serde_json::from_value(value).map_err(|error| malformed(path, error.to_string()))?;
     let Record::Head { owner, journal: mut sum } = record else {
         return Err(malformed(path, "its first line is no head".to_owned()));
     };
     for (number, line) in lines {
-        match serde_json::from_str(line) {
+        match serde_json::from_slice(line) {
             Ok(record) => sum.apply(record),
-            Err(_) if !line.ends_with('\n') => break,
+            Err(_) if !line.ends_with(b"\n") => break,
             Err(error) => return Err(malformed(path, format!("line {}: {error}", number + 1))),
         }
     }

@@ -28,10 +28,9 @@ impl Writer {
             move |source| JournalError::Io { action, path, source }
         };
         fs::create_dir_all(folder).map_err(io("make", folder))?;
-        let stem = file_stem(&journal);
-        let partial_path = folder.join(format!("{stem}.{}.partial", journal.run));
+        let partial_path = folder.join(journal.partial_file_name());
         let partial = File::create(&partial_path).map_err(io("write", &partial_path))?;
-        let mut writer = Self { path: folder.join(format!("{stem}.json")), partial, partial_path, journal };
+        let mut writer = Self { path: folder.join(journal.file_name()), partial, partial_path, journal };
         let head = Record::Head { owner: owner_of_this_process(), journal: Box::new(writer.journal.clone()) };
         writer.append(&head)?;
         Ok(writer)
@@ -92,11 +91,4 @@ impl Writer {
     fn io(&self, action: &'static str, source: io::Error) -> JournalError {
         JournalError::Io { action, path: self.partial_path.clone(), source }
     }
-}
-
-/// The file name of an experiment's journal: a later run of the same experiment replaces the earlier one's.
-fn file_stem(journal: &Journal) -> String {
-    let test = &journal.test;
-    let usable = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '.' };
-    format!("{}.{}.{}", test.package, test.target, journal.plan.name).chars().map(usable).collect()
 }

@@ -1,0 +1,201 @@
+//! The report to look at: one HTML file, complete in itself. It loads nothing, runs no script, and follows
+//! the reader's choice of light or dark.
+
+mod experiment;
+mod lanes;
+mod panel;
+mod plot;
+mod series;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::{Experiment, Gate, Impact, Report, Standing, View, words};
+
+const STYLE: &str = include_str!("html/style.css");
+/// Nothing may be fetched, so the page cannot tell anybody that it was opened.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+
+/// The whole report.
+pub fn render(report: &Report) -> String {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                link rel="icon" href="data:,";
+                title { "Resilience report: " (Gate::of(report).words()) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                (header(report))
+                main {
+                    (overview(report))
+                    (unreadable(report))
+                    (comparison(report))
+                    @for (at, experiment) in report.experiments.iter().enumerate() {
+                        (experiment::section(at, experiment))
+                    }
+                }
+                (footer())
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn header(report: &Report) -> Markup {
+    let gate = Gate::of(report);
+    let totals = report.totals();
+    html! {
+        header.page {
+            p.brand { "chaos-harness" }
+            h1 { "Resilience report" }
+            p.facts { (facts(report)) }
+            div.tiles {
+                (tile(gate.words(), "gate", if gate == Gate::AllUpheld { "good" } else { "bad" }))
+                (tile(&report.score().map_or_else(|| "–".to_owned(), words::share), "resilience score", "plain"))
+                (tile(&totals.passed.to_string(), "as expected", "plain"))
+                (tile(&totals.failed.to_string(), "not as expected", if totals.failed > 0 { "bad" } else { "plain" }))
+                @if totals.left_behind > 0 { (tile(&totals.left_behind.to_string(), "left something behind", "bad")) }
+                @if totals.unreadable > 0 { (tile(&totals.unreadable.to_string(), "unreadable", "bad")) }
+            }
+        }
+    }
+}
+
+fn tile(value: &str, label: &str, class: &str) -> Markup {
+    html! { div.tile.(class) { strong { (value) } span { (label) } } }
+}
+
+/// When, where and with what the experiments ran, each fact once.
+fn facts(report: &Report) -> String {
+    let mut facts: Vec<String> = Vec::new();
+    if let Some(at) = report.latest_start() {
+        facts.push(at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string());
+    }
+    for experiment in &report.experiments {
+        let (journal, versions) = (&experiment.journal, &experiment.journal.versions);
+        let runtime = format!("{} runtime, {}", journal.runtime.kind, versions.runtime);
+        for fact in [format!("chaos-harness {}", versions.harness), runtime, versions.system.clone()] {
+            let fact = words::line(&fact);
+            if !facts.contains(&fact) {
+                facts.push(fact);
+            }
+        }
+    }
+    facts.join(" · ")
+}
+
+fn overview(report: &Report) -> Markup {
+    html! {
+        @if report.experiments.is_empty() {
+            p.empty { "There is no experiment to show. Journals are written by tests; run some and make the report again." }
+        } @else {
+            section.card {
+                h2 { "Experiments" }
+                div.scroll { table.overview {
+                    thead { tr {
+                        th { "verdict" } th { "experiment" }
+                        th.number { "availability" } th.number { "p99" } th.number { "recovery" }
+                    } }
+                    tbody { @for (at, experiment) in report.experiments.iter().enumerate() { (overview_row(at, experiment)) } }
+                } }
+                p.note { "Availability and p99 while the fault was in force, all routes together. Recovery is the mean over the injections." }
+            }
+        }
+    }
+}
+
+fn overview_row(at: usize, experiment: &Experiment) -> Markup {
+    let view = experiment.view();
+    let measures = view.measures();
+    html! {
+        tr.twin[view.without().is_some()] {
+            td { (badge(view.standing())) }
+            td.name { a href={ "#experiment-" (at + 1) } { (name(experiment)) } (twin_label(&view)) }
+            td.number data-label="availability" { (measures.availability.map_or_else(none, words::share)) }
+            td.number data-label="p99" { (millis(measures.p99_ms)) }
+            td.number data-label="recovery" { (recovery(measures.impact, measures.mttr_ms)) }
+        }
+    }
+}
+
+/// A name that may be broken after an underscore.
+fn name(experiment: &Experiment) -> Markup {
+    let name = words::line(experiment.journal.name());
+    html! { @for part in name.split_inclusive('_') { (part) wbr; } }
+}
+
+fn recovery(impact: Option<Impact>, mttr: Option<f64>) -> String {
+    match impact {
+        Some(Impact::None) => "no impact".to_owned(),
+        Some(Impact::NotRecovered) => "not recovered".to_owned(),
+        _ => millis(mttr),
+    }
+}
+
+fn none() -> String {
+    "–".to_owned()
+}
+
+fn millis(millis: Option<f64>) -> String {
+    millis.map_or_else(none, |millis| words::time(std::time::Duration::from_secs_f64(millis.max(0.0) / 1e3)))
+}
+
+fn badge(standing: Standing) -> Markup {
+    let class = match standing {
+        standing if standing.is_passed() => "good",
+        Standing::Inconclusive | Standing::Interrupted | Standing::Running => "unknown",
+        _ => "bad",
+    };
+    html! { span.badge.(class) { (standing.words()) } }
+}
+
+/// Says of a twin what it is.
+fn twin_label(view: &View<'_>) -> Markup {
+    let Some(without) = view.without() else { return html! {} };
+    let outcome = match view.standing() {
+        Standing::RefutedAsExpected => "refuted as expected",
+        _ => "meant to be refuted",
+    };
+    html! { span.without { "twin: without " (words::line(without)) "; " (outcome) } }
+}
+
+fn unreadable(report: &Report) -> Markup {
+    html! {
+        @if !report.unreadable.is_empty() {
+            section.card.trouble {
+                h2 { "Unreadable journals" }
+                p { "These files could not be read, so nothing is known of their experiments. Each fails the gate." }
+                ul { @for file in &report.unreadable { li { code { (words::line(&file.reason)) } } } }
+            }
+        }
+    }
+}
+
+fn comparison(report: &Report) -> Markup {
+    let Some(comparison) = &report.comparison else { return html! {} };
+    html! {
+        section.card.trouble[!comparison.regressions.is_empty()] {
+            h2 { "Against the baseline" }
+            @if comparison.regressions.is_empty() { p { "Nothing got worse." } }
+            ul {
+                @for worse in &comparison.regressions { li { strong { "worse: " } (words::line(&worse.to_string())) } }
+                @for id in &comparison.missing { li { strong { "not run: " } (words::line(id)) } }
+                @for id in &comparison.added { li { strong { "new: " } (words::line(id)) } }
+            }
+        }
+    }
+}
+
+fn footer() -> Markup {
+    html! {
+        footer {
+            p { "Resilience score = experiments that ended as expected / all journals. Twins count like other experiments: they are meant to be refuted. An unreadable journal counts as not passed." }
+            p { "Latency counts from the moment at which a request was due. Recovery counts from the first bad request to the start of the first stretch in which the steady state holds." }
+        }
+    }
+}

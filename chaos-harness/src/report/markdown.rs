@@ -1,0 +1,152 @@
+//! The report as GitHub Markdown, for a job's summary: a table, and the details of each experiment to unfold.
+
+use std::fmt::Write as _;
+
+use super::sparkline::Sparkline;
+use super::view::{finding_word, milestones, recovery_words};
+use super::{Experiment, Gate, Report, View, words};
+
+/// The whole report.
+pub fn render(report: &Report) -> String {
+    let score = report.score().map_or_else(String::new, |score| format!(", resilience score {}", words::share(score)));
+    let total = words::count(report.experiments.len(), "experiment");
+    let mut out = format!("## Resilience: {}\n\n{total}{score}.\n\n", Gate::of(report).words());
+    out += &table(report);
+    out += &unreadable(report);
+    out += &comparison(report);
+    for experiment in &report.experiments {
+        out += &details(experiment);
+    }
+    out
+}
+
+fn table(report: &Report) -> String {
+    if report.experiments.is_empty() {
+        return String::new();
+    }
+    let mut out =
+        String::from("| | experiment | verdict | availability | p99 | recovery |\n|---|---|---|--:|--:|--:|\n");
+    for experiment in &report.experiments {
+        let view = experiment.view();
+        let measures = view.measures();
+        let mark = if view.standing().is_passed() { "✓" } else { "✗" };
+        let time = |millis: Option<f64>| millis.map_or_else(none, |millis| words::time(millis_to_time(millis)));
+        let recovery = match measures.impact {
+            Some(super::Impact::None) => "no impact".to_owned(),
+            Some(super::Impact::NotRecovered) => "not recovered".to_owned(),
+            _ => time(measures.mttr_ms),
+        };
+        let availability = measures.availability.map_or_else(none, words::share);
+        let twin = view.without().map_or_else(String::new, |without| format!(" (without {})", inline(without)));
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            out,
+            "| {mark} | {}{twin} | {} | {availability} | {} | {recovery} |",
+            inline(experiment.journal.name()),
+            view.standing().words(),
+            time(measures.p99_ms),
+        );
+    }
+    out + "\n"
+}
+
+fn none() -> String {
+    "–".to_owned()
+}
+
+fn millis_to_time(millis: f64) -> std::time::Duration {
+    std::time::Duration::from_secs_f64(millis.max(0.0) / 1e3)
+}
+
+fn unreadable(report: &Report) -> String {
+    if report.unreadable.is_empty() {
+        return String::new();
+    }
+    let row = |file: &super::Unreadable| format!("- {}\n", inline(&file.reason));
+    format!("### Unreadable journals\n\n{}\n", report.unreadable.iter().map(row).collect::<String>())
+}
+
+fn comparison(report: &Report) -> String {
+    let Some(comparison) = &report.comparison else { return String::new() };
+    let worse =
+        comparison.regressions.iter().map(|regression| format!("- worse: {}\n", inline(&regression.to_string())));
+    let missing = comparison.missing.iter().map(|id| format!("- not run: {}\n", inline(id)));
+    let rows: String = worse.chain(missing).collect();
+    let rows = if rows.is_empty() { "Nothing got worse.\n".to_owned() } else { rows };
+    format!("### Against the baseline\n\n{rows}\n")
+}
+
+fn details(experiment: &Experiment) -> String {
+    let (view, journal) = (experiment.view(), &experiment.journal);
+    let open = if view.standing().is_passed() { "" } else { " open" };
+    let mut out = format!(
+        "<details{open}><summary>{}: {}</summary>\n\n",
+        view.standing().words(),
+        escape(&words::line(journal.name()))
+    );
+    let reason = view.reason();
+    if !reason.is_empty() {
+        out += &format!("{}\n\n", inline(&reason));
+    }
+    out += &hypotheses(&view);
+    out += &injections(&view);
+    out += &timeline(&view);
+    for problem in &journal.problems {
+        let _ = writeln!(out, "- problem: {}", inline(&problem.to_string()));
+    }
+    let place = format!("{}:{}", journal.test.file, journal.test.line);
+    out + &format!("\n{}\n\n{}\n</details>\n\n", inline(&place), fenced(&journal.replay))
+}
+
+fn hypotheses(view: &View<'_>) -> String {
+    if view.journal.findings.is_empty() {
+        return String::new();
+    }
+    let row = |finding: &crate::hypothesis::Finding| {
+        let claim = inline(&finding.hypothesis.to_string());
+        format!("| {claim} | {} | {} |\n", inline(&finding.measured.to_string()), finding_word(finding))
+    };
+    let rows: String = view.journal.findings.iter().map(row).collect();
+    format!("| hypothesis | measured | |\n|---|---|---|\n{rows}\n")
+}
+
+fn injections(view: &View<'_>) -> String {
+    let row = |made: &crate::journal::InjectionRecord| {
+        let reached = milestones(made).into_iter().skip(1).filter_map(|(name, at)| Some((name, at?)));
+        let steps: Vec<String> =
+            reached.map(|(name, at)| format!("{name} {}", words::after(made.applied, at))).collect();
+        let steps = if steps.is_empty() { String::new() } else { format!("; injected, {}", steps.join(", ")) };
+        let fault = inline(&made.fault);
+        format!("- {fault} by {}: {}{steps}\n", inline(&made.mechanism), recovery_words(made))
+    };
+    let rows: String = view.journal.injections.iter().map(row).collect();
+    if rows.is_empty() { rows } else { rows + "\n" }
+}
+
+fn timeline(view: &View<'_>) -> String {
+    let Some(sparkline) = Sparkline::of(view) else { return String::new() };
+    let row = |(name, drawn, range): (&str, &str, String)| format!("{name:12}  {drawn}  {range}\n");
+    fenced(&sparkline.rows().into_iter().map(row).collect::<String>()) + "\n"
+}
+
+/// A code block that no line of `text` can end.
+fn fenced(text: &str) -> String {
+    format!("~~~~~~text\n{}\n~~~~~~\n", words::clean(text).trim_end().replace("~~~", "~ ~ ~"))
+}
+
+/// Foreign text on one line in a paragraph or a table, meaning nothing but itself.
+fn inline(text: &str) -> String {
+    let mut out = String::new();
+    for c in words::line(text).chars() {
+        match c {
+            '<' | '>' | '&' => out += &escape(&c.to_string()),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '!' | '~' | '@' => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

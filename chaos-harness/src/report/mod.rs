@@ -1,0 +1,166 @@
+//! What people and machines read of an experiment: journals in, bytes out.
+//!
+//! Nothing here starts, measures or judges anything; the outcome of an experiment is
+//! [`Journal::outlook`](crate::journal::Journal::outlook), and every format tells the same one. In the order of reading:
+//!
+//! - [`Report`]: the journals of a run, sorted, a twin beside its experiment, and the files that could not be read.
+//! - [`View`] and [`Measures`]: what the formats show of one journal, worked out once for all of them.
+//! - The formats: [`text`] for terminals and failing tests, [`markdown`] for a job's summary, [`html`] to look at,
+//!   [`junit`] for test dashboards, [`json`] to store and compare, [`annotations`] for GitHub Actions.
+//! - [`baseline`] compares with a stored run, and [`Gate`] says what a pipeline should do.
+
+pub mod annotations;
+pub mod baseline;
+mod gate;
+pub mod html;
+pub mod json;
+pub mod junit;
+pub mod markdown;
+mod measures;
+mod sparkline;
+pub mod text;
+mod view;
+mod words;
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+pub use gate::Gate;
+pub use measures::{Impact, Measures};
+pub use view::{Standing, View};
+
+use crate::journal::{Entry, Journal, JournalError, Outlook, read_dir};
+
+/// The journals of a run.
+#[derive(Debug)]
+pub struct Report {
+    /// The experiments, by package, test target and name; twins follow the experiment whose name theirs begins with.
+    pub experiments: Vec<Experiment>,
+    /// The files that could not be read.
+    pub unreadable: Vec<Unreadable>,
+    /// The comparison with a stored run, when one was asked for.
+    pub comparison: Option<baseline::Comparison>,
+}
+
+/// One experiment and where its journal lies.
+#[derive(Debug)]
+pub struct Experiment {
+    /// The journal's file.
+    pub path: PathBuf,
+    /// The journal.
+    pub journal: Journal,
+}
+
+/// A file in the journal folder that is no readable journal.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// The file.
+    pub path: PathBuf,
+    /// Why, and what to do.
+    pub reason: String,
+}
+
+/// How many experiments ended in which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Totals {
+    /// As expected.
+    pub passed: usize,
+    /// Not as expected: refuted, inconclusive, aborted, interrupted, still running, or a twin that was not refuted.
+    pub failed: usize,
+    /// Something was left behind, or a rollback failed.
+    pub left_behind: usize,
+    /// Files that are no readable journal.
+    pub unreadable: usize,
+}
+
+impl Totals {
+    /// All of them.
+    pub fn all(&self) -> usize {
+        self.passed + self.failed + self.left_behind + self.unreadable
+    }
+}
+
+impl Report {
+    /// The report on what `read_dir` found.
+    pub fn of(entries: Vec<Entry>) -> Self {
+        let (mut experiments, mut unreadable) = (Vec::new(), Vec::new());
+        for Entry { path, journal } in entries {
+            match journal {
+                Ok(journal) => experiments.push(Experiment { path, journal }),
+                Err(error) => unreadable.push(Unreadable { path, reason: error.to_string() }),
+            }
+        }
+        Self { experiments: sorted(experiments), unreadable, comparison: None }
+    }
+
+    /// The report on the journals in `folder`; empty when the folder does not exist.
+    ///
+    /// # Errors
+    /// When the folder cannot be read. A file that cannot be read is part of the report.
+    pub fn read(folder: &Path) -> Result<Self, JournalError> {
+        read_dir(folder).map(Self::of)
+    }
+
+    /// The same report with a comparison to a stored run.
+    #[must_use]
+    pub fn compared_with(mut self, stored: &json::Summary) -> Self {
+        self.comparison = Some(baseline::compare(stored, &json::Summary::of(&self)));
+        self
+    }
+
+    /// How many ended in which way.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals { unreadable: self.unreadable.len(), ..Totals::default() };
+        for experiment in &self.experiments {
+            match experiment.journal.outlook() {
+                Outlook::Passed => totals.passed += 1,
+                Outlook::Failed => totals.failed += 1,
+                Outlook::LeftBehind => totals.left_behind += 1,
+            }
+        }
+        totals
+    }
+
+    /// The resilience score, 0 to 1: experiments that ended as expected / all journals. Twins count like other
+    /// experiments, and unreadable journals as not passed. `None` without any journal.
+    pub fn score(&self) -> Option<f64> {
+        let totals = self.totals();
+        (totals.all() > 0).then(|| totals.passed as f64 / totals.all() as f64)
+    }
+
+    /// When the last of the experiments started.
+    pub fn latest_start(&self) -> Option<Timestamp> {
+        self.experiments.iter().map(|experiment| experiment.journal.started_at).max()
+    }
+}
+
+impl Experiment {
+    /// What the formats show of it.
+    pub fn view(&self) -> View<'_> {
+        View::of(&self.journal)
+    }
+}
+
+/// By package, target and name, each twin after the experiment whose name its own begins with.
+fn sorted(mut experiments: Vec<Experiment>) -> Vec<Experiment> {
+    let place = |journal: &Journal| (journal.test.package.clone(), journal.test.target.clone());
+    let originals: Vec<_> = experiments
+        .iter()
+        .map(|experiment| &experiment.journal)
+        .filter(|journal| !journal.is_twin())
+        .map(|journal| (place(journal), journal.name().to_owned()))
+        .collect();
+    let original_of = |twin: &Journal| {
+        let place = place(twin);
+        let fits = originals.iter().filter(|(there, name)| *there == place && twin.name().starts_with(name.as_str()));
+        fits.map(|(_, name)| name.clone()).max_by_key(String::len)
+    };
+    experiments.sort_by_cached_key(|experiment| {
+        let journal = &experiment.journal;
+        let name = journal.name().to_owned();
+        let leader = if journal.is_twin() { original_of(journal) } else { None };
+        (place(journal), leader.unwrap_or_else(|| name.clone()), journal.is_twin(), name)
+    });
+    experiments
+}

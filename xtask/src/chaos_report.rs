@@ -1,0 +1,156 @@
+//! `cargo xtask chaos-report`: shows what the journals say, and gates a pipeline by it.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result};
+use chaos_harness::folders::{chaos_dir, journal_dir};
+use chaos_harness::report::{Gate, Report, annotations, baseline, html, json, junit, markdown, text};
+use clap::{Args, ValueEnum};
+
+/// Exit status for what is neither a report nor a verdict, as clap's for bad usage.
+const TROUBLE: u8 = 2;
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// What to make.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// Where to write it; standard output if not given.
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Make the HTML report and open it in a browser.
+    #[arg(long)]
+    open: bool,
+    /// Exit with 0 when all is upheld, 1 when something is not, 2 when there is nothing to judge, 3 when something was left behind.
+    #[arg(long)]
+    gate: bool,
+    /// Compare with a stored JSON report.
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// The folder of journals.
+    #[arg(long, value_name = "DIR")]
+    journals: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Markdown,
+    Html,
+    Junit,
+    Json,
+}
+
+pub(crate) fn run(options: &Options) -> ExitCode {
+    match report(options) {
+        Ok(gate) if options.gate => ExitCode::from(gate as u8),
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(TROUBLE)
+        }
+    }
+}
+
+fn report(options: &Options) -> Result<Gate> {
+    let journals = options.journals.clone().unwrap_or_else(journal_dir);
+    let mut report = Report::read(&journals)?;
+    if let Some(path) = &options.baseline {
+        let stored =
+            fs::read_to_string(path).with_context(|| format!("cannot read the baseline {}", path.display()))?;
+        let stored = baseline::parse(&stored).with_context(|| path.display().to_string())?;
+        report = report.compared_with(&stored);
+    }
+    if report.totals().all() == 0 {
+        eprintln!("no journal in {}", journals.display());
+    }
+    if options.open {
+        open(&report, options.output.as_deref())?;
+    } else {
+        write(options, &report)?;
+    }
+    if in_github_actions() {
+        tell_github(options, &report)?;
+    }
+    Ok(Gate::of(&report))
+}
+
+fn write(options: &Options, report: &Report) -> Result<()> {
+    let colours = options.output.is_none() && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let style = if colours { text::Style::colour() } else { text::Style::plain() };
+    let rendered = match options.format {
+        Format::Text => text::render(report, style),
+        Format::Markdown => markdown::render(report),
+        Format::Html => html::render(report),
+        Format::Junit => junit::render(report)?,
+        Format::Json => json::render(report)?,
+    };
+    match &options.output {
+        Some(path) => write_file(path, &rendered),
+        None if options.format == Format::Text && in_github_actions() => print(&guarded(&rendered)),
+        None => print(&rendered),
+    }
+}
+
+fn write_file(path: &Path, contents: &str) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    fs::write(path, contents).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// A reader that has seen enough (`| head`) is no error.
+fn print(contents: &str) -> Result<()> {
+    match std::io::stdout().lock().write_all(contents.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("cannot write to standard output"),
+    }
+}
+
+fn in_github_actions() -> bool {
+    std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true")
+}
+
+/// A line of a target's log could be a workflow command of GitHub Actions; between these marks none is obeyed.
+fn guarded(contents: &str) -> String {
+    let since_epoch = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
+    let token = format!("chaos-report-{}-{since_epoch}", std::process::id());
+    format!("::stop-commands::{token}\n{contents}\n::{token}::\n")
+}
+
+/// The job's summary and annotations, from the one call that judges or shows.
+fn tell_github(options: &Options, report: &Report) -> Result<()> {
+    if !options.gate && options.format != Format::Text {
+        return Ok(());
+    }
+    if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) {
+        let path = PathBuf::from(path);
+        let file = fs::OpenOptions::new().append(true).create(true).open(&path);
+        file.and_then(|mut file| file.write_all(markdown::render(report).as_bytes()))
+            .with_context(|| format!("cannot write the job summary {}", path.display()))?;
+    }
+    let annotations = annotations::render(report);
+    if options.output.is_none() && options.format != Format::Text && !options.open {
+        // The runner reads standard error as well; a format on standard output stays whole.
+        eprint!("{annotations}");
+        return Ok(());
+    }
+    print(&annotations)
+}
+
+fn open(report: &Report, output: Option<&Path>) -> Result<()> {
+    let path = output.map_or_else(|| chaos_dir().join("report").join("report.html"), Path::to_owned);
+    write_file(&path, &html::render(report))?;
+    print(&format!("{}\n", path.display()))?;
+    let opener: OsString = if cfg!(target_os = "macos") { "open".into() } else { "xdg-open".into() };
+    match Command::new(&opener).arg(&path).status() {
+        Ok(status) if status.success() => {}
+        // The report is there and its path is printed; a machine without a browser is no failure.
+        _ => eprintln!("{} could not open it; open it in a browser yourself", opener.display()),
+    }
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! `cargo xtask chaos-report` as a process: exit statuses, files, and what it tells GitHub.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
+
+#[path = "../../chaos-harness/tests/report_fixtures/mod.rs"]
+mod fixtures;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use chaos_harness::journal::{Journal, Writer};
+
+/// A folder for journals, and a command that knows nothing of where the tests run.
+struct Run {
+    folder: tempfile::TempDir,
+}
+
+impl Run {
+    fn on(journals: impl IntoIterator<Item = Journal>) -> Self {
+        let run = Self { folder: tempfile::tempdir().unwrap() };
+        journals.into_iter().for_each(|journal| drop(fixtures::write(&run.journals(), &journal)));
+        run
+    }
+
+    fn journals(&self) -> std::path::PathBuf {
+        self.folder.path().join("journal")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.arg("chaos-report").args(arguments).env("CHAOS_DIR", self.folder.path());
+        command.env_remove("GITHUB_ACTIONS").env_remove("GITHUB_STEP_SUMMARY").current_dir(self.folder.path());
+        command
+    }
+
+    fn report(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    fn gate(&self) -> i32 {
+        self.report(&["--gate"]).status.code().unwrap()
+    }
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn the_gate_exits_by_what_it_judges() {
+    let cases = [
+        ("upheld", vec![fixtures::upheld()], 0),
+        ("upheld and its refuted twin", vec![fixtures::upheld(), fixtures::twin()], 0),
+        ("refuted", vec![fixtures::upheld(), fixtures::refuted()], 1),
+        ("inconclusive", vec![fixtures::upheld(), fixtures::inconclusive()], 1),
+        ("aborted", vec![fixtures::upheld(), fixtures::aborted()], 1),
+        ("nothing", vec![], 2),
+        ("left behind", vec![fixtures::upheld(), fixtures::left_behind()], 3),
+        ("left behind outweighs refuted", vec![fixtures::refuted(), fixtures::left_behind()], 3),
+    ];
+    for (name, journals, expected) in cases {
+        let run = Run::on(journals);
+        assert_eq!(run.gate(), expected, "{name}");
+        assert_eq!(run.report(&[]).status.code(), Some(0), "{name}, without --gate");
+    }
+}
+
+#[test]
+fn a_truncated_journal_is_named_and_fails_the_gate() {
+    let run = Run::on([fixtures::upheld()]);
+    fixtures::write_truncated(&run.journals());
+    assert_eq!(run.gate(), 1);
+    let text = stdout(&run.report(&[]));
+    assert!(text.contains("truncated_on_a_full_disk.json is no readable journal"), "{text}");
+    assert!(text.contains("UPHELD  slow_inventory_does_not_cascade"), "the rest is reported: {text}");
+    let alone = Run::on([]);
+    fixtures::write_truncated(&alone.journals());
+    assert_eq!(alone.gate(), 1);
+    fixtures::write(&alone.journals(), &fixtures::left_behind());
+    assert_eq!(alone.gate(), 3);
+}
+
+#[test]
+fn an_interrupted_journal_fails_the_gate() {
+    let run = Run::on([fixtures::upheld()]);
+    fixtures::write_interrupted(&run.journals());
+    assert_eq!(run.gate(), 1);
+    assert!(stdout(&run.report(&[])).contains("INTERRUPTED  checkout_is_interrupted"));
+}
+
+#[test]
+fn a_running_experiment_is_named_and_fails_the_gate() {
+    let run = Run::on([fixtures::upheld()]);
+    let _writer = Writer::begin(&run.journals(), fixtures::named("still_at_it")).unwrap();
+    assert_eq!(run.gate(), 1);
+    assert!(stdout(&run.report(&[])).contains("STILL RUNNING  still_at_it"));
+}
+
+#[test]
+fn every_format_goes_to_standard_output_or_to_a_file() {
+    let run = Run::on([fixtures::upheld()]);
+    let begins = [
+        ("text", "UPHELD"),
+        ("markdown", "## Resilience"),
+        ("html", "<!DOCTYPE html>"),
+        ("junit", "<?xml"),
+        ("json", "{\n"),
+    ];
+    for (format, begin) in begins {
+        let output = run.report(&["--format", format]);
+        assert!(output.status.success() && stdout(&output).starts_with(begin), "{format}");
+        let file = run.folder.path().join("new").join(format);
+        let written = run.report(&["--format", format, "--output", file.to_str().unwrap()]);
+        assert!(written.status.success() && written.stdout.is_empty(), "{format}");
+        assert_eq!(fs::read_to_string(file).unwrap(), stdout(&output), "{format}");
+    }
+}
+
+#[test]
+fn bad_usage_exits_with_2() {
+    let run = Run::on([fixtures::upheld()]);
+    assert_eq!(run.report(&["--format", "pdf"]).status.code(), Some(2));
+    let missing = run.report(&["--gate", "--baseline", "no-such-file.json"]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("cannot read the baseline no-such-file.json"));
+    fs::write(run.folder.path().join("bad.json"), "{}").unwrap();
+    assert_eq!(run.report(&["--baseline", "bad.json"]).status.code(), Some(2));
+    assert_eq!(run.report(&["--output", "/dev/null/file"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_regression_against_the_baseline_fails_the_gate() {
+    let run = Run::on([fixtures::upheld()]);
+    assert!(run.report(&["--format", "json", "--output", "before.json"]).status.success());
+    assert_eq!(run.report(&["--gate", "--baseline", "before.json"]).status.code(), Some(0));
+    let mut worse = fixtures::upheld();
+    worse.samples = fixtures::twin().samples;
+    fixtures::write(&run.journals(), &worse);
+    let compared = run.report(&["--gate", "--baseline", "before.json"]);
+    assert_eq!(compared.status.code(), Some(1));
+    assert!(stdout(&compared).contains("availability went from 96.31% to 50.05%"), "{}", stdout(&compared));
+}
+
+#[test]
+fn an_experiment_that_only_the_baseline_knows_is_named() {
+    let run = Run::on([fixtures::upheld(), fixtures::twin()]);
+    assert!(run.report(&["--format", "json", "--output", "before.json"]).status.success());
+    fs::remove_file(run.journals().join(fixtures::twin().file_name())).unwrap();
+    let compared = run.report(&["--gate", "--baseline", "before.json"]);
+    assert_eq!(compared.status.code(), Some(0));
+    assert!(stdout(&compared).contains("without_breaker is in the baseline and was not run"));
+}
+
+#[test]
+fn journals_may_lie_elsewhere() {
+    let (run, elsewhere) = (Run::on([]), Run::on([fixtures::upheld()]));
+    let journals = elsewhere.journals();
+    let output = run.report(&["--gate", "--journals", journals.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn the_judging_call_tells_github_once() {
+    let run = Run::on([fixtures::upheld(), fixtures::refuted()]);
+    let summary = run.folder.path().join("summary.md");
+    let in_github = |arguments: &[&str]| {
+        let mut command = run.command(arguments);
+        command.env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", &summary).output().unwrap()
+    };
+    let file = in_github(&["--format", "junit", "--output", "junit.xml"]);
+    assert!(file.stdout.is_empty() && !summary.exists(), "a format in a file is not the judging call");
+    let judged = in_github(&["--format", "text", "--gate"]);
+    assert_eq!(judged.status.code(), Some(1));
+    let text = stdout(&judged);
+    let annotations: Vec<&str> = text.lines().filter(|line| line.starts_with("::error ")).collect();
+    assert_eq!(annotations.len(), 1, "{text}");
+    assert!(
+        annotations[0].contains("file=resilience-tests/tests/cascading_failure.rs,line=12,title=inventory_comes_back")
+    );
+    assert_eq!(fs::read_to_string(&summary).unwrap().matches("## Resilience: not upheld").count(), 1);
+}
+
+#[test]
+fn no_text_of_a_journal_can_command_github() {
+    let mut journal = fixtures::left_behind();
+    journal.plan.name = "##[add-mask]x".to_owned();
+    let run = Run::on([journal]);
+    let output = run.command(&["--gate"]).env("GITHUB_ACTIONS", "true").output().unwrap();
+    let text = stdout(&output);
+    let token = text.lines().next().unwrap().strip_prefix("::stop-commands::").unwrap().to_owned();
+    let (guarded, after) = text.split_once(&format!("\n::{token}::\n")).unwrap();
+    assert!(guarded.contains("##[add-mask]x"));
+    assert!(after.lines().all(|line| line.starts_with("::error ") && !line.contains("##[")), "{after}");
+}
+
+#[test]
+fn open_makes_the_page_and_prints_where_it_is() {
+    let run = Run::on([fixtures::upheld()]);
+    let opener = run.folder.path().join("xdg-open");
+    fs::write(&opener, "#!/bin/sh\ncp \"$1\" opened.html\n").unwrap();
+    make_executable(&opener);
+    let path = std::env::join_paths(
+        [run.folder.path().to_owned()].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    );
+    let output = run.command(&["--open"]).env("PATH", path.unwrap()).output().unwrap();
+    let page = run.folder.path().join("report").join("report.html");
+    assert_eq!(stdout(&output).trim(), page.to_str().unwrap());
+    let opened = fs::read_to_string(run.folder.path().join("opened.html")).unwrap();
+    assert_eq!(opened, fs::read_to_string(page).unwrap());
+}
+
+fn make_executable(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
