@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::sparkline::Sparkline;
-use super::view::{finding_word, milestones, recovery_words};
+use super::view::{finding_word, reached, recovery_words};
 use super::{Experiment, Gate, Report, View, words};
 
 /// The whole report.
@@ -112,9 +112,8 @@ fn hypotheses(view: &View<'_>) -> String {
 
 fn injections(view: &View<'_>) -> String {
     let row = |made: &crate::journal::InjectionRecord| {
-        let reached = milestones(made).into_iter().skip(1).filter_map(|(name, at)| Some((name, at?)));
         let steps: Vec<String> =
-            reached.map(|(name, at)| format!("{name} {}", words::after(made.applied, at))).collect();
+            reached(made).into_iter().map(|(name, at)| format!("{name} {}", words::after(made.began, at))).collect();
         let steps = if steps.is_empty() { String::new() } else { format!("; injected, {}", steps.join(", ")) };
         let fault = inline(&made.fault);
         format!("- {fault} by {}: {}{steps}\n", inline(&made.mechanism), recovery_words(made))

@@ -86,7 +86,7 @@ fn mark(view: &View<'_>, from: Duration, width: Duration) -> char {
     let to = from + width;
     let injections = || view.journal.injections.iter();
     let is_steady = injections().filter_map(super::view::steady).any(|at| from <= at && at < to);
-    let in_force = injections().any(|made| made.applied < to && made.rolled_back.is_none_or(|end| end >= from));
+    let in_force = injections().any(|made| made.began < to && made.rolled_back.is_none_or(|end| end >= from));
     match (is_steady, in_force) {
         (true, _) => '+',
         (false, true) => '#',

@@ -9,7 +9,7 @@ pub use failure::{failure, failure_at};
 pub use style::Style;
 
 use super::sparkline::Sparkline;
-use super::view::{milestones, recovery_words};
+use super::view::{reached, recovery_words};
 use super::{Experiment, Gate, Report, View, words};
 use crate::hypothesis::Finding;
 use crate::journal::{InjectionRecord, Journal};
@@ -102,7 +102,7 @@ fn injection(made: &InjectionRecord, style: Style) -> String {
     let end = made.rolled_back.map_or_else(|| "not rolled back".to_owned(), |end| format!("to {}", words::moment(end)));
     let fault = words::line(&made.fault);
     let repetition = if made.repetition > 1 { format!(" (no. {})", made.repetition) } else { String::new() };
-    let when = format!("{} {end}, by {}", words::moment(made.applied), words::line(&made.mechanism));
+    let when = format!("{} {end}, by {}", words::moment(made.began), words::line(&made.mechanism));
     let mut out = format!("  {}{repetition}  {}\n", style.bold(&fault), style.dim(&when));
     let bite = match &made.bite {
         Some(bite) if bite.shown => format!("bit: {}", words::line(&bite.looked_at)),
@@ -111,8 +111,8 @@ fn injection(made: &InjectionRecord, style: Style) -> String {
     };
     // Writing to a string does not fail.
     let _ = writeln!(out, "    {bite}; {}", recovery_words(made));
-    let reached = milestones(made).into_iter().skip(1).filter_map(|(name, at)| Some((name, at?)));
-    let steps: Vec<String> = reached.map(|(name, at)| format!("{name} {}", words::after(made.applied, at))).collect();
+    let steps: Vec<String> =
+        reached(made).into_iter().map(|(name, at)| format!("{name} {}", words::after(made.began, at))).collect();
     if !steps.is_empty() {
         let _ = writeln!(out, "    injected -> {}", steps.join(" -> "));
     }

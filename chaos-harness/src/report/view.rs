@@ -155,7 +155,7 @@ impl<'a> View<'a> {
     /// From the first injection to the end of the last rollback; everything, without an injection.
     pub fn fault_window(&self) -> Window {
         let all = self.window();
-        let Some(from) = self.journal.injections.iter().map(|made| made.applied).min() else { return all };
+        let Some(from) = self.journal.injections.iter().map(|made| made.began).min() else { return all };
         let end = |made: &InjectionRecord| made.rolled_back.unwrap_or(all.to);
         Window::new(from, self.journal.injections.iter().map(end).max().unwrap_or(all.to))
     }
@@ -182,7 +182,7 @@ impl<'a> View<'a> {
     /// The first `count` requests from the first injection on that a user would complain about: not
     /// served, or slower than a refuted claim about latency allows.
     pub fn bad_requests(&self, count: usize) -> Vec<&Sample> {
-        let from = self.journal.injections.iter().map(|made| made.applied).min().unwrap_or_default();
+        let from = self.journal.injections.iter().map(|made| made.began).min().unwrap_or_default();
         let bad = |sample: &&Sample| sample.end >= from && (!sample.outcome.is_served() || self.is_too_slow(sample));
         self.samples.iter().filter(bad).take(count).collect()
     }
@@ -249,11 +249,19 @@ pub(super) fn steady(made: &InjectionRecord) -> Option<Duration> {
 pub(super) fn milestones(made: &InjectionRecord) -> [(&'static str, Option<Duration>); 6] {
     let milestones = made.milestones.unwrap_or_default();
     [
-        ("injected", Some(made.applied)),
+        ("injected", Some(made.began)),
         ("first bad", milestones.first_bad),
         ("detected", milestones.detected),
         ("degraded", milestones.degraded),
         ("healed", milestones.healed),
         ("steady", milestones.steady),
     ]
+}
+
+/// The steps that were reached after the injection, in the order in which they came.
+pub(super) fn reached(made: &InjectionRecord) -> Vec<(&'static str, Duration)> {
+    let steps = milestones(made).into_iter().skip(1).filter_map(|(name, at)| Some((name, at?)));
+    let mut steps: Vec<_> = steps.collect();
+    steps.sort_by_key(|(_, at)| *at);
+    steps
 }

@@ -104,7 +104,7 @@ fn steps(made: &InjectionRecord) -> Markup {
             span { (name) }
             strong { @match at {
                 Some(at) if name == "injected" => { (words::moment(at)) }
-                Some(at) => { (words::after(made.applied, at)) }
+                Some(at) => { (words::after(made.began, at)) }
                 None => { "–" }
             } }
         } } }

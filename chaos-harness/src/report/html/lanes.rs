@@ -121,7 +121,7 @@ fn faults(view: &View<'_>) -> Vec<Lane> {
             lanes.len() - 1
         });
         let to = made.rolled_back.unwrap_or(end).as_secs_f64();
-        lanes[lane].bars.push((made.applied.as_secs_f64(), to));
+        lanes[lane].bars.push((made.began.as_secs_f64(), to));
     }
     for lane in &mut lanes {
         let times = lane.bars.len();
