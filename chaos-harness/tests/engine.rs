@@ -1,0 +1,224 @@
+//! The engine on real processes: what is never upheld, what is refused, what is undone.
+
+use std::time::Duration;
+
+use chaos_harness::experiment::{Expectation, Plan};
+use chaos_harness::hypothesis::{Aborted, Inconclusive, Scope};
+use chaos_harness::journal::{Journal, Phase, What};
+use chaos_harness::prelude::*;
+use chaos_harness::topology::InstanceId;
+
+/// `inventory` -> `product`; nobody asks inventory unless a test does.
+fn pair() -> Topology {
+    topology! {
+        pair:
+        inventory { cargo: "shop" / "shop", args: ["inventory"], health: "/health/ready" },
+        product { cargo: "shop" / "shop", args: ["product"], health: "/health/ready" },
+        inventory -> product;
+    }
+}
+
+fn browse() -> Load {
+    Load::get("product", "/products").rate(100).deadline(1.secs())
+}
+
+/// The journal of the experiment that has just ended.
+fn last(lab: &Lab) -> Journal {
+    lab.journals().pop().expect("an experiment that has ended leaves a journal")
+}
+
+#[chaos_test(runtime = "process")]
+async fn without_load_nothing_is_upheld(lab: Lab) -> chaos_harness::Result<()> {
+    let verdict = lab
+        .experiment(pair())
+        .baseline(100.millis())
+        .inject(target("product").pause().hold(200.millis()))
+        .hypothesis(hypothesis!(availability > 95%))
+        .run()
+        .await?;
+    let expected = "inconclusive: availability > 95%: not measured (0 samples, 30 needed)";
+    assert_eq!(verdict.to_string(), expected);
+    Ok(())
+}
+
+#[chaos_test(runtime = "process")]
+async fn a_misspelt_route_is_refused_before_anything_starts(lab: Lab) -> chaos_harness::Result<()> {
+    let run = lab.experiment(pair()).load(browse()).hypothesis(hypothesis!(availability("/prodcts") > 95%)).run();
+    let message = run.await.expect_err("the route does not exist").to_string();
+    assert!(message.ends_with("names a route that the load does not send; it sends: /products"), "{message}");
+    assert!(lab.journals().is_empty());
+    Ok(())
+}
+
+#[chaos_test(runtime = "process")]
+async fn a_fault_on_a_link_that_nobody_uses_is_not_upheld(lab: Lab) -> chaos_harness::Result<()> {
+    let verdict = lab
+        .experiment(pair())
+        .load(browse())
+        .baseline(500.millis())
+        .inject(link("inventory", "product").latency(1.secs()).hold(500.millis()))
+        .hypothesis(hypothesis!(availability > 95%))
+        .run()
+        .await?;
+    assert!(matches!(verdict, Verdict::Inconclusive { reason: Inconclusive::NoBite { .. } }), "{verdict}");
+    Ok(())
+}
+
+#[chaos_test(runtime = "process")]
+async fn nothing_is_injected_into_what_is_not_steady(lab: Lab) -> chaos_harness::Result<()> {
+    let verdict = lab
+        .experiment(pair())
+        .load(browse().expect(204))
+        .abort_above_error_rate(None)
+        .abort_below_availability(None)
+        .baseline(500.millis())
+        .inject(target("product").kill().hold(200.millis()))
+        .hypothesis(hypothesis!(availability > 95%))
+        .run()
+        .await?;
+    assert!(matches!(verdict, Verdict::Inconclusive { reason: Inconclusive::NotSteady { .. } }), "{verdict}");
+    assert!(last(&lab).injections.is_empty());
+    Ok(())
+}
+
+#[chaos_test(runtime = "process")]
+async fn too_many_errors_abort_and_undo(lab: Lab) -> chaos_harness::Result<()> {
+    let verdict = lab
+        .experiment(pair())
+        .load(browse())
+        .baseline(500.millis())
+        .inject(link(USERS, "product").refuse().hold(25.secs()))
+        .hypothesis(hypothesis!(availability > 95%))
+        .run()
+        .await?;
+    assert!(matches!(verdict, Verdict::Aborted { condition: Aborted::ErrorRate { .. } }), "{verdict}");
+    let journal = last(&lab);
+    assert!(journal.took < Some(20.secs()), "{:?}", journal.took);
+    assert!(journal.injections[0].gone.as_ref().is_some_and(|gone| gone.shown), "{:?}", journal.injections[0]);
+    Ok(())
+}
+
+#[chaos_test(runtime = "process")]
+async fn a_stalled_target_aborts_though_no_request_ends(lab: Lab) -> chaos_harness::Result<()> {
+    let verdict = lab
+        .experiment(pair())
+        .load(browse().deadline(30.secs()))
+        .inject(target("product").pause().hold(25.secs()))
+        .hypothesis(hypothesis!(availability > 95%))
+        .run()
+        .await?;
+    assert!(matches!(verdict, Verdict::Aborted { .. }), "{verdict}");
+    assert!(last(&lab).took < Some(20.secs()));
+    Ok(())
+}
+
+#[chaos_test(runtime = "process", seed = 11)]
+async fn the_journal_tells_what_happened_in_order(lab: Lab) -> chaos_harness::Result<()> {
+    let verdict = lab
+        .experiment(pair())
+        .load(browse())
+        .probe(Probe::health("ready", "product", "/health/ready").detects_below(1.0))
+        .baseline(700.millis())
+        .inject(target("product").stop().hold(600.millis()))
+        .abort_above_error_rate(None)
+        .abort_below_availability(None)
+        .repeat(3)
+        .hypothesis(hypothesis!(mttr < 10s))
+        .hypothesis(hypothesis!(mttd < 2s))
+        .hypothesis(hypothesis!(lowest("ready") <= 0))
+        .hypothesis(hypothesis!(last("ready") >= 1 during after))
+        .run()
+        .await?;
+    assert!(verdict.is_upheld(), "{verdict}");
+    let journal = last(&lab);
+    assert_eq!((journal.plan.seed, journal.injections.len()), (11, 3));
+    assert!(journal.findings[0].measured.to_string().contains("95% interval"), "{}", journal.findings[0]);
+    assert!(journal.events.is_sorted_by_key(|event| event.at_us), "{:?}", journal.events);
+    let phases: Vec<Phase> = journal.events.iter().filter_map(|event| phase(&event.what)).collect();
+    let once = [Phase::Inject, Phase::Hold, Phase::RollBack, Phase::Recover];
+    let expected = [Phase::Preflight, Phase::Start, Phase::Baseline].into_iter();
+    let expected = expected.chain(once.into_iter().cycle().take(12)).chain([Phase::Judge, Phase::TearDown]);
+    assert_eq!(phases, expected.collect::<Vec<_>>());
+    Ok(())
+}
+
+fn phase(what: &What) -> Option<Phase> {
+    match what {
+        What::Phase { phase } => Some(*phase),
+        _ => None,
+    }
+}
+
+#[chaos_test(runtime = "process", seed = 5)]
+async fn one_seed_makes_the_same_decisions(lab: Lab) -> chaos_harness::Result<()> {
+    let routes = |journal: &Journal| journal.samples.route.clone();
+    for _ in 0..2 {
+        let load = browse().also(Request::get("product", "/health/live"));
+        let run =
+            lab.experiment(pair()).load(load).baseline(1500.millis()).hypothesis(hypothesis!(p99 < 1s during baseline));
+        assert!(run.run().await?.is_upheld());
+    }
+    let journals = lab.journals();
+    let shorter = journals.iter().map(|journal| routes(journal).len()).min().unwrap_or(0);
+    assert!(shorter > 100, "{shorter} samples");
+    assert_eq!(routes(&journals[0])[..shorter], routes(&journals[1])[..shorter]);
+    assert_eq!(journals[0].plan.seed, journals[1].plan.seed);
+    assert_ne!(journals[0].plan.name, journals[1].plan.name, "the second must not replace the first");
+    Ok(())
+}
+
+#[chaos_test(runtime = "process")]
+async fn the_steps_can_be_taken_one_by_one(lab: Lab) -> chaos_harness::Result<Verdict> {
+    let mut plan = Plan::new("by_hand", lab.seed(), pair());
+    plan.load = Some(browse());
+    plan.timing.baseline = 500.millis();
+    plan.hypotheses = vec![hypothesis!(error_rate > 5%), hypothesis!(availability > 99% during after)];
+    plan.expectation = Expectation::Upheld;
+    let mut session = lab.start(plan).await?;
+    session.baseline().await?;
+    let fault = session.inject(link(USERS, "product").refuse()).await?;
+    session.until("40 requests were refused", 5.secs(), |seen| seen.failed >= 40).await?;
+    session.roll_back(fault).await?;
+    session.recover().await?;
+    session.hold(500.millis()).await?;
+    session.judge().await
+}
+
+#[chaos_test(runtime = "process")]
+async fn a_condition_that_does_not_come_true_is_named(lab: Lab) -> chaos_harness::Result<()> {
+    let mut plan = Plan::new("until", lab.seed(), pair());
+    plan.load = Some(browse());
+    let mut session = lab.start(plan).await?;
+    let failed = session.until("pigs fly", 300.millis(), |_| false).await;
+    assert_eq!(failed.expect_err("they do not").to_string(), "`pigs fly` did not come true within 300ms");
+    let product = InstanceId::new("product", 1);
+    let pid = session.environment().runtime().status(&product).await?.pid;
+    assert!(session.judge().await?.word() == "inconclusive", "nothing was claimed");
+    assert!(!is_alive(pid), "process {pid:?} is left");
+    Ok(())
+}
+
+fn is_alive(pid: Option<u32>) -> bool {
+    pid.is_some_and(|pid| std::path::Path::new(&format!("/proc/{pid}")).exists())
+}
+
+#[chaos_test(runtime = "process")]
+async fn a_radius_that_is_not_allowed_is_refused_before_anything_starts(lab: Lab) -> chaos_harness::Result<()> {
+    let run = lab
+        .experiment(pair())
+        .inject(target("product").kill())
+        .inject(target("inventory").kill())
+        .allow(BlastRadius::SingleService)
+        .hypothesis(hypothesis!(mttr < 1min))
+        .run();
+    let message = run.await.expect_err("two services are a cluster").to_string();
+    assert!(message.contains("blast radius is entire_system, allowed is single_service"), "{message}");
+    assert!(lab.journals().is_empty());
+    Ok(())
+}
+
+#[test]
+fn scopes_are_about_the_fault_unless_they_say_otherwise() {
+    assert_eq!(hypothesis!(availability > 95%).scope, Scope::Fault);
+    assert_eq!(Duration::from_secs(120), 2.mins());
+}
