@@ -1,0 +1,86 @@
+//! Time to recover against the truth: what a thread that knows nothing of the harness saw.
+
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use chaos_harness::experiment::Plan;
+use chaos_harness::measure::Recovery;
+use chaos_harness::prelude::*;
+use chaos_harness::topology::InstanceId;
+
+/// How often the target is killed.
+const KILLS: u64 = 10;
+/// The load's interval between requests.
+const INTERVAL: Duration = Duration::from_millis(10);
+/// The error that is allowed besides one interval.
+const ALLOWED: Duration = Duration::from_millis(50);
+
+/// Connects to the target's own address every millisecond and measures how long each outage lasted: from the
+/// first connection that was refused to the first that was accepted again.
+struct Observer {
+    stop: Arc<AtomicBool>,
+    outages: JoinHandle<Vec<Duration>>,
+}
+
+impl Observer {
+    fn start(target: SocketAddr) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let outages = std::thread::spawn(move || {
+            let (mut outages, mut down_since) = (Vec::new(), None);
+            while !stopped.load(Ordering::Relaxed) {
+                let now = Instant::now();
+                match (TcpStream::connect(target), down_since) {
+                    (Err(_), None) => down_since = Some(now),
+                    (Ok(_), Some(since)) => {
+                        outages.push(now - since);
+                        down_since = None;
+                    }
+                    _ => {}
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            outages
+        });
+        Self { stop, outages }
+    }
+
+    fn outages(self) -> Vec<Duration> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.outages.join().expect("the observer does not panic")
+    }
+}
+
+#[chaos_test(runtime = "process")]
+async fn time_to_recover_is_what_really_passed(lab: Lab) -> chaos_harness::Result<()> {
+    let product = Service::new("product").cargo("shop", "shop").args(["product"]).http("/health/ready");
+    let mut plan = Plan::new("truth", lab.seed(), Topology::new("truth").service(product));
+    plan.load = Some(Load::get("product", "/products").rate(1.0 / INTERVAL.as_secs_f64()).deadline(1.secs()));
+    (plan.limits.error_rate, plan.limits.availability) = (None, None);
+    plan.timing.baseline = 500.millis();
+    plan.hypotheses = vec![hypothesis!(recovery < 30s)];
+    let mut session = lab.start(plan).await?;
+    let status = session.environment().runtime().status(&InstanceId::new("product", 1)).await?;
+    let observer = Observer::start(status.address.expect("it runs"));
+    session.baseline().await?;
+    for kill in 0..KILLS {
+        let fault = session.inject(target("product").kill()).await?;
+        session.hold(Duration::from_millis(200 + 137 * kill)).await?;
+        session.roll_back(fault).await?;
+        session.recover().await?;
+    }
+    assert!(session.judge().await?.is_upheld());
+    let journal = lab.journals().pop().expect("the experiment has ended");
+    let truth = observer.outages();
+    assert_eq!(truth.len() as u64, KILLS, "{truth:?}");
+    for (injection, truth) in journal.injections.iter().zip(truth) {
+        let measured = injection.recovery.as_ref().and_then(Recovery::time).expect("every kill is felt");
+        let error = measured.abs_diff(truth);
+        eprintln!("truth {truth:?}, measured {measured:?}, error {error:?}");
+        assert!(error <= ALLOWED + INTERVAL, "truth {truth:?}, measured {measured:?}");
+    }
+    Ok(())
+}
