@@ -13,7 +13,7 @@ mod sweep;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,7 +25,7 @@ use futures::future::join_all;
 use testcontainers::core::ImageExt;
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, GenericImage};
-use tokio::sync::broadcast;
+use tokio::sync::{RwLock, broadcast};
 use tokio::task::JoinHandle;
 
 pub(super) use sweep::sweep;
@@ -47,7 +47,9 @@ pub(crate) struct DockerRuntime {
     network: network::Network,
     /// Image names by service, filled in by `prepare`.
     images: Mutex<BTreeMap<String, String>>,
-    instances: Mutex<HashMap<InstanceId, Instance>>,
+    instances: Arc<Mutex<HashMap<InstanceId, Instance>>>,
+    /// Held for reading by every start, so that `destroy` waits for those whose caller has gone away.
+    starting: Arc<RwLock<()>>,
     changes: broadcast::Sender<Change>,
     listener: JoinHandle<()>,
 }
@@ -74,7 +76,8 @@ impl DockerRuntime {
             docker,
             network,
             images: Mutex::default(),
-            instances: Mutex::default(),
+            instances: Arc::default(),
+            starting: Arc::default(),
             changes,
         })
     }
@@ -173,15 +176,23 @@ impl Runtime for DockerRuntime {
         let port = spec.service.port;
         let request = container::request(&self.id, &self.network.name, image, spec);
         let request = request.with_label(events::LABEL_PORT, port.to_string());
-        let container = request.start().await.map_err(engine(format!("start {}", spec.id)))?;
-        let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
-        instances.insert(spec.id.clone(), Instance { port, _container: container });
-        Ok(())
+        let (id, instances) = (spec.id.clone(), self.instances.clone());
+        let starting = self.starting.clone().read_owned().await;
+        // A task of its own: a start that is cancelled between two requests would leave a container that nobody knows.
+        let start = tokio::spawn(async move {
+            let container = request.start().await.map_err(engine(format!("start {id}")))?;
+            let mut instances = instances.lock().unwrap_or_else(PoisonError::into_inner);
+            instances.insert(id, Instance { port, _container: container });
+            drop(starting);
+            Ok(())
+        });
+        start.await.map_err(engine(format!("start {}", spec.id)))?
     }
 
     async fn stop(&self, id: &InstanceId, grace: Duration) -> Result<(), RuntimeError> {
         let seconds = i32::try_from(grace.as_secs_f64().ceil() as i64).unwrap_or(i32::MAX);
         let options = StopContainerOptionsBuilder::new().t(seconds).build();
+        self.port(id)?;
         match self.docker.stop_container(&self.name(id), Some(options)).await {
             // 304: it had stopped already.
             Err(error) if status_code(&error) != Some(304) => Err(engine(format!("stop {id}"))(error)),
@@ -204,6 +215,7 @@ impl Runtime for DockerRuntime {
     }
 
     async fn pause(&self, id: &InstanceId) -> Result<(), RuntimeError> {
+        self.port(id)?;
         self.docker.pause_container(&self.name(id)).await.map_err(engine(format!("pause {id}")))
     }
 
@@ -215,6 +227,7 @@ impl Runtime for DockerRuntime {
     }
 
     async fn start_again(&self, id: &InstanceId) -> Result<(), RuntimeError> {
+        self.port(id)?;
         match self.docker.start_container(&self.name(id), None).await {
             // 304: it runs already.
             Err(error) if status_code(&error) != Some(304) => Err(engine(format!("start {id} again"))(error)),
@@ -242,6 +255,7 @@ impl Runtime for DockerRuntime {
 
     async fn destroy(&self) -> Result<(), RuntimeError> {
         self.listener.abort();
+        drop(self.starting.write().await);
         let handles: Vec<Instance> = {
             let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
             instances.drain().map(|(_, instance)| instance).collect()

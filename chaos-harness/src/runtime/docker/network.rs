@@ -4,6 +4,7 @@ use std::net::{IpAddr, TcpListener};
 
 use bollard::Docker;
 use bollard::models::NetworkCreateRequest;
+use futures::future::join_all;
 
 use super::client::{engine, status_code};
 use crate::runtime::{EnvironmentId, RuntimeError};
@@ -41,6 +42,12 @@ async fn gateway(docker: &Docker, name: &str) -> Result<IpAddr, RuntimeError> {
     let gateway: IpAddr = text.split('/').next().unwrap_or_default().parse().map_err(|_| remote())?;
     TcpListener::bind((gateway, 0)).map_err(|_| remote())?;
     Ok(gateway)
+}
+
+/// Removes networks, and goes on past one that cannot be removed.
+pub(super) async fn remove_all(docker: &Docker, names: &[String]) -> Result<(), RuntimeError> {
+    let removals = join_all(names.iter().map(|name| remove(docker, name))).await;
+    removals.into_iter().collect()
 }
 
 /// Removes the network; one that is gone already is fine.

@@ -22,9 +22,7 @@ pub(crate) async fn sweep(check: bool) -> Result<Vec<Leftover>, RuntimeError> {
     let networks = dead_networks(&docker).await?;
     if !check {
         remove_containers(&docker, &containers).await?;
-        for name in &networks {
-            network::remove(&docker, name).await?;
-        }
+        network::remove_all(&docker, &networks).await?;
     }
     let containers = containers.into_iter().map(|name| Leftover::new("container", name));
     Ok(containers.chain(networks.into_iter().map(|name| Leftover::new("network", name))).collect())
