@@ -1,0 +1,107 @@
+//! One conformance suite for every fault, on every runtime: it bites, it ends, it is undone twice, it composes.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use chaos_harness::environment::Environment;
+use chaos_harness::fault::{Fault, FaultKind, link, target};
+use chaos_harness::runtime::RuntimeKind;
+use chaos_harness::topology::USERS;
+use common::{eventually, on, pair, start};
+
+/// Long enough to tell from an answer of a healthy service, short enough to wait for.
+const SLOW: Duration = Duration::from_millis(300);
+const PATIENCE: Duration = Duration::from_millis(900);
+
+/// One fault of every registered kind, and every toxic, with what a user sees while it is in force.
+fn cases() -> Vec<(Fault, Seen)> {
+    vec![
+        (link(USERS, "product").latency(SLOW).fault, Seen::Slow),
+        (link(USERS, "product").black_hole().fault, Seen::Nothing),
+        (link(USERS, "product").refuse().fault, Seen::Error),
+        (link(USERS, "product").reset().fault, Seen::Error),
+        (target("product").kill().fault, Seen::Error),
+        (target("product").pause().fault, Seen::Nothing),
+        (target("product").stop().fault, Seen::Error),
+    ]
+}
+
+/// What a user sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    Answer,
+    Slow,
+    Error,
+    Nothing,
+}
+
+/// A fresh user asks for the products.
+async fn ask(environment: &Environment) -> Seen {
+    let address = environment.address("product").unwrap();
+    let client = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
+    let asked = Instant::now();
+    match client.get(format!("http://{address}/products")).send().await {
+        Err(error) if error.is_timeout() => Seen::Nothing,
+        Err(_) => Seen::Error,
+        Ok(_) if asked.elapsed() >= SLOW => Seen::Slow,
+        Ok(_) => Seen::Answer,
+    }
+}
+
+#[test]
+fn every_registered_kind_has_a_case() {
+    let tested: Vec<&str> = cases().iter().map(|(fault, _)| fault.kind()).collect();
+    for kind in Fault::KINDS {
+        assert!(tested.contains(kind), "no case for `{kind}`");
+    }
+}
+
+#[test]
+fn on_docker() {
+    on(RuntimeKind::Docker, all);
+}
+
+#[test]
+fn on_processes() {
+    on(RuntimeKind::Process, all);
+}
+
+async fn all(kind: RuntimeKind) {
+    let environment = start(kind, pair()).await;
+    for (fault, expected) in cases() {
+        eventually("a healthy start", || async { ask(&environment).await == Seen::Answer }).await;
+        conforms(&environment, &fault, expected).await;
+    }
+    compose(&environment).await;
+    environment.destroy().await.unwrap();
+}
+
+async fn conforms(environment: &Environment, fault: &Fault, expected: Seen) {
+    fault.validate(environment.topology()).unwrap();
+    for needed in fault.requires() {
+        assert!(environment.runtime().capabilities().contains(needed), "{fault} needs {needed}");
+    }
+    let mut injected = fault.inject(environment).await.unwrap();
+    assert_eq!(ask(environment).await, expected, "{fault}");
+    let bite = injected.attest(environment).await;
+    assert!(bite.shown, "{fault}: {}", bite.looked_at);
+    assert!(!injected.mechanism().is_empty(), "{fault}");
+    injected.roll_back(environment).await.unwrap();
+    injected.roll_back(environment).await.unwrap();
+    let gone = injected.attest_gone(environment).await;
+    assert!(gone.shown, "{fault}: {}", gone.looked_at);
+    eventually(&format!("the end of `{fault}`"), || async { ask(environment).await == Seen::Answer }).await;
+}
+
+/// Two faults on one link are both in force, and one goes without the other.
+async fn compose(environment: &Environment) {
+    let (slow, silent) = (link(USERS, "product").latency(SLOW).fault, link(USERS, "product").black_hole().fault);
+    let mut slow = slow.inject(environment).await.unwrap();
+    let mut silent = silent.inject(environment).await.unwrap();
+    assert_eq!(ask(environment).await, Seen::Nothing);
+    silent.roll_back(environment).await.unwrap();
+    assert_eq!(ask(environment).await, Seen::Slow);
+    slow.roll_back(environment).await.unwrap();
+    assert_eq!(ask(environment).await, Seen::Answer);
+}
