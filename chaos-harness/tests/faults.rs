@@ -1,4 +1,5 @@
 //! One conformance suite for every fault, on every runtime: it bites, it ends, it is undone twice, it composes.
+#![allow(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! What a killed test process leaves behind: found and removed by the next run, and a journal that can be read.
+#![allow(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
 use std::io::Write;
 use std::os::unix::fs::symlink;

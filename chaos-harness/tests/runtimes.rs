@@ -1,4 +1,5 @@
 //! One conformance suite for every runtime.
+#![allow(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
 mod common;
 

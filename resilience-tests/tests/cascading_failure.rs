@@ -14,6 +14,11 @@ fn slow_inventory(lab: &Lab, topology: Topology) -> Experiment {
         .inject(link("order", "inventory").latency(5.secs()).hold(6.secs()))
 }
 
+/// The claims that were refuted.
+fn refuted(verdict: &Verdict) -> Vec<String> {
+    verdict.evidence().map(|finding| finding.hypothesis.to_string()).collect()
+}
+
 #[chaos_test]
 async fn slow_inventory_does_not_cascade(lab: Lab) -> chaos_harness::Result<Verdict> {
     slow_inventory(&lab, shop())
@@ -41,8 +46,7 @@ async fn without_the_breaker_every_order_pays_the_timeout(lab: Lab) -> chaos_har
         .twin_without("breaker")
         .run()
         .await?;
-    let refuted: Vec<String> = verdict.evidence().map(|finding| finding.hypothesis.to_string()).collect();
-    assert_eq!(refuted, [r#"p99("/orders") < 800ms"#], "{verdict}");
+    assert_eq!(refuted(&verdict), [r#"p99("/orders") < 800ms"#], "{verdict}");
     Ok(())
 }
 
@@ -56,8 +60,7 @@ async fn without_timeouts_orders_hang(lab: Lab) -> chaos_harness::Result<()> {
         .twin_without("timeout")
         .run()
         .await?;
-    let refuted: Vec<String> = verdict.evidence().map(|finding| finding.hypothesis.to_string()).collect();
-    assert_eq!(refuted, [r#"p99("/orders") < 800ms"#], "{verdict}");
+    assert_eq!(refuted(&verdict), [r#"p99("/orders") < 800ms"#], "{verdict}");
     Ok(())
 }
 

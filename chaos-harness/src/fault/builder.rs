@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Injection, Kill, LinkFault, Pause, Stop};
+use super::{Injection, Instances, Kill, LinkFault, Pause, Stop};
 use crate::link::toxic::{BlackHole, Latency, Refuse, Reset};
 use crate::link::{Direction, Toxic, ToxicSpec};
 
@@ -27,7 +27,7 @@ pub fn link(caller: impl Into<String>, callee: impl Into<String>) -> LinkRef {
 /// assert_eq!(target("inventory").instance(2).kill().fault.to_string(), "kill inventory-2");
 /// ```
 pub fn target(name: impl Into<String>) -> TargetRef {
-    TargetRef { service: name.into(), ordinal: None }
+    TargetRef(Instances { service: name.into(), instance: None })
 }
 
 /// A link to apply a fault to; see [`link`].
@@ -97,30 +97,27 @@ impl LinkRef {
 /// A service to apply a fault to; see [`target`].
 #[derive(Clone, Debug)]
 #[must_use = "a target by itself does nothing; name a fault, such as `.kill()`"]
-pub struct TargetRef {
-    service: String,
-    ordinal: Option<u16>,
-}
+pub struct TargetRef(Instances);
 
 impl TargetRef {
     /// Only the instance with this ordinal, from 1.
     pub fn instance(mut self, ordinal: u16) -> Self {
-        self.ordinal = Some(ordinal);
+        self.0.instance = Some(ordinal);
         self
     }
 
     /// The processes end at once; the service's restart policy applies.
     pub fn kill(self) -> Injection {
-        Injection::new(Kill { service: self.service, instance: self.ordinal })
+        Injection::new(Kill { on: self.0 })
     }
 
     /// The processes stand still for the hold.
     pub fn pause(self) -> Injection {
-        Injection::new(Pause { service: self.service, instance: self.ordinal })
+        Injection::new(Pause { on: self.0 })
     }
 
     /// The service is shut down for the hold, then started again.
     pub fn stop(self) -> Injection {
-        Injection::new(Stop { service: self.service, instance: self.ordinal })
+        Injection::new(Stop { on: self.0 })
     }
 }

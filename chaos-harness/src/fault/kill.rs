@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Attestation, FaultError, FaultKind, Injected, instances_of};
+use super::instances::attest_states;
+use super::{Attestation, FaultError, FaultKind, Injected, Instances};
 use crate::environment::Environment;
 use crate::runtime::{Capability, RuntimeError, State, Status};
 use crate::topology::{InstanceId, RestartPolicy, Topology};
@@ -13,20 +14,19 @@ use crate::topology::{InstanceId, RestartPolicy, Topology};
 /// back by itself; without one, rolling back starts it again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Kill {
-    /// The service.
-    pub service: String,
-    /// One of its instances; all of them for `None`.
-    pub instance: Option<u16>,
+    /// What it hits.
+    #[serde(flatten)]
+    pub on: Instances,
 }
 
 #[async_trait]
 impl FaultKind for Kill {
     fn describe(&self) -> String {
-        format!("kill {}", super::named(&self.service, self.instance))
+        format!("kill {}", self.on)
     }
 
     fn services(&self) -> Vec<&str> {
-        vec![&self.service]
+        vec![&self.on.service]
     }
 
     fn requires(&self) -> &'static [Capability] {
@@ -34,14 +34,14 @@ impl FaultKind for Kill {
     }
 
     fn validate(&self, topology: &Topology) -> Result<(), FaultError> {
-        instances_of(topology, &self.service, self.instance).map(drop)
+        self.on.ids(topology).map(drop)
     }
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
         let topology = environment.topology();
-        let restarts = topology.get(&self.service)?.restart == RestartPolicy::Always;
+        let restarts = topology.get(&self.on.service)?.restart == RestartPolicy::Always;
         let mut injected = InjectedKill { restarts, killed: Vec::new(), mechanism: String::new() };
-        for id in instances_of(topology, &self.service, self.instance)? {
+        for id in self.on.ids(topology)? {
             let before = environment.runtime().status(&id).await?;
             match environment.runtime().kill(&id).await {
                 Ok(killed) => injected.mechanism = killed.mechanism,
@@ -110,6 +110,7 @@ impl Injected for InjectedKill {
         if self.restarts {
             return Attestation::shown("nothing to undo: the restart policy brings it back");
         }
-        super::attest_running(environment, self.killed.iter().map(|(id, _)| id)).await
+        let ids = self.killed.iter().map(|(id, _)| id);
+        attest_states(environment, ids, "run", |state| state == State::Running).await
     }
 }

@@ -14,6 +14,7 @@ mod attestation;
 mod builder;
 mod error;
 mod injection;
+mod instances;
 mod kill;
 mod link;
 mod pause;
@@ -26,15 +27,16 @@ pub use attestation::Attestation;
 pub use builder::{LinkRef, TargetRef, link, target};
 pub use error::FaultError;
 pub use injection::Injection;
+pub use instances::Instances;
 pub use kill::Kill;
 pub use link::LinkFault;
 pub use pause::Pause;
 pub use stop::Stop;
 
 use crate::environment::Environment;
-use crate::runtime::{Capability, State};
+use crate::runtime::Capability;
 use crate::safety::BlastRadius;
-use crate::topology::{InstanceId, Topology};
+use crate::topology::Topology;
 
 /// What every kind of fault says of itself and can do.
 #[async_trait]
@@ -83,37 +85,6 @@ pub trait Injected: Send + Sync {
 
     /// Measures whether the effect is gone after [`roll_back`](Self::roll_back).
     async fn attest_gone(&mut self, environment: &Environment) -> Attestation;
-}
-
-/// The instances that a fault on `service` names: one by ordinal, or all of them.
-fn instances_of(topology: &Topology, service: &str, ordinal: Option<u16>) -> Result<Vec<InstanceId>, FaultError> {
-    let declared = topology.get(service)?;
-    match ordinal {
-        None => Ok(declared.instance_ids().collect()),
-        Some(ordinal) if (1..=declared.instances).contains(&ordinal) => Ok(vec![InstanceId::new(service, ordinal)]),
-        Some(ordinal) => Err(FaultError::UnknownInstance {
-            instance: InstanceId::new(service, ordinal),
-            instances: declared.instances,
-        }),
-    }
-}
-
-/// `inventory`, or `inventory-2` for one instance.
-fn named(service: &str, ordinal: Option<u16>) -> String {
-    ordinal.map_or_else(|| service.to_owned(), |ordinal| InstanceId::new(service, ordinal).to_string())
-}
-
-/// Attests that every instance runs.
-async fn attest_running(environment: &Environment, ids: impl Iterator<Item = &InstanceId> + Send) -> Attestation {
-    let mut running = 0;
-    for id in ids {
-        match environment.runtime().status(id).await {
-            Ok(status) if status.state == State::Running => running += 1,
-            Ok(status) => return Attestation::not_shown(format!("{id} is {:?}", status.state)),
-            Err(error) => return Attestation::not_shown(error.to_string()),
-        }
-    }
-    Attestation::shown(format!("{running} instance(s) run"))
 }
 
 register::faults! {

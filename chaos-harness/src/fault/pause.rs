@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Attestation, FaultError, FaultKind, Injected, instances_of};
+use super::instances::attest_states;
+use super::{Attestation, FaultError, FaultKind, Injected, Instances};
 use crate::environment::Environment;
 use crate::runtime::{Capability, RuntimeError, State};
 use crate::topology::{InstanceId, Topology};
@@ -12,20 +13,19 @@ use crate::topology::{InstanceId, Topology};
 /// Stands the processes of a service still: connections stay open, and nobody answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pause {
-    /// The service.
-    pub service: String,
-    /// One of its instances; all of them for `None`.
-    pub instance: Option<u16>,
+    /// What it hits.
+    #[serde(flatten)]
+    pub on: Instances,
 }
 
 #[async_trait]
 impl FaultKind for Pause {
     fn describe(&self) -> String {
-        format!("pause {}", super::named(&self.service, self.instance))
+        format!("pause {}", self.on)
     }
 
     fn services(&self) -> Vec<&str> {
-        vec![&self.service]
+        vec![&self.on.service]
     }
 
     fn requires(&self) -> &'static [Capability] {
@@ -33,12 +33,12 @@ impl FaultKind for Pause {
     }
 
     fn validate(&self, topology: &Topology) -> Result<(), FaultError> {
-        instances_of(topology, &self.service, self.instance).map(drop)
+        self.on.ids(topology).map(drop)
     }
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
         let mut injected = InjectedPause { paused: Vec::new() };
-        for id in instances_of(environment.topology(), &self.service, self.instance)? {
+        for id in self.on.ids(environment.topology())? {
             injected.paused.push(id.clone());
             if let Err(error) = environment.runtime().pause(&id).await {
                 injected.roll_back(environment).await?;
@@ -60,14 +60,7 @@ impl Injected for InjectedPause {
     }
 
     async fn attest(&mut self, environment: &Environment) -> Attestation {
-        for id in &self.paused {
-            match environment.runtime().status(id).await {
-                Ok(status) if status.state == State::Paused => {}
-                Ok(status) => return Attestation::not_shown(format!("{id} is {:?}", status.state)),
-                Err(error) => return Attestation::not_shown(error.to_string()),
-            }
-        }
-        Attestation::shown(format!("{} instance(s) stand still", self.paused.len()))
+        attest_states(environment, self.paused.iter(), "stand still", |state| state == State::Paused).await
     }
 
     async fn roll_back(&mut self, environment: &Environment) -> Result<(), FaultError> {
@@ -81,6 +74,6 @@ impl Injected for InjectedPause {
     }
 
     async fn attest_gone(&mut self, environment: &Environment) -> Attestation {
-        super::attest_running(environment, self.paused.iter()).await
+        attest_states(environment, self.paused.iter(), "run", |state| state == State::Running).await
     }
 }

@@ -7,7 +7,8 @@ use futures::future::join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Attestation, FaultError, FaultKind, Injected, instances_of};
+use super::instances::attest_states;
+use super::{Attestation, FaultError, FaultKind, Injected, Instances};
 use crate::environment::Environment;
 use crate::runtime::{Capability, RuntimeError, State};
 use crate::topology::{InstanceId, Topology};
@@ -18,20 +19,19 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Shuts a service down with `SIGTERM` for the hold, then starts it again. Its restart policy does not apply.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stop {
-    /// The service.
-    pub service: String,
-    /// One of its instances; all of them for `None`.
-    pub instance: Option<u16>,
+    /// What it hits.
+    #[serde(flatten)]
+    pub on: Instances,
 }
 
 #[async_trait]
 impl FaultKind for Stop {
     fn describe(&self) -> String {
-        format!("stop {}", super::named(&self.service, self.instance))
+        format!("stop {}", self.on)
     }
 
     fn services(&self) -> Vec<&str> {
-        vec![&self.service]
+        vec![&self.on.service]
     }
 
     fn requires(&self) -> &'static [Capability] {
@@ -39,11 +39,11 @@ impl FaultKind for Stop {
     }
 
     fn validate(&self, topology: &Topology) -> Result<(), FaultError> {
-        instances_of(topology, &self.service, self.instance).map(drop)
+        self.on.ids(topology).map(drop)
     }
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
-        let stopped = instances_of(environment.topology(), &self.service, self.instance)?;
+        let stopped = self.on.ids(environment.topology())?;
         let stops = stopped.iter().map(|id| environment.runtime().stop(id, GRACE));
         let failed = join_all(stops).await.into_iter().find_map(Result::err);
         let mut injected = InjectedStop { stopped };
@@ -68,14 +68,7 @@ impl Injected for InjectedStop {
     }
 
     async fn attest(&mut self, environment: &Environment) -> Attestation {
-        for id in &self.stopped {
-            match environment.runtime().status(id).await {
-                Ok(status) if matches!(status.state, State::Exited { .. }) => {}
-                Ok(status) => return Attestation::not_shown(format!("{id} is {:?}", status.state)),
-                Err(error) => return Attestation::not_shown(error.to_string()),
-            }
-        }
-        Attestation::shown(format!("{} instance(s) down", self.stopped.len()))
+        attest_states(environment, self.stopped.iter(), "are down", |state| matches!(state, State::Exited { .. })).await
     }
 
     async fn roll_back(&mut self, environment: &Environment) -> Result<(), FaultError> {
@@ -89,6 +82,6 @@ impl Injected for InjectedStop {
     }
 
     async fn attest_gone(&mut self, environment: &Environment) -> Attestation {
-        super::attest_running(environment, self.stopped.iter()).await
+        attest_states(environment, self.stopped.iter(), "run", |state| state == State::Running).await
     }
 }

@@ -1,5 +1,6 @@
 //! What the tests on real runtimes share.
 #![allow(dead_code, reason = "each test uses its own part of it")]
+#![allow(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
 use std::io::Write;
 use std::process::Command;
