@@ -1,7 +1,8 @@
 //! What a killed test process leaves behind: found and removed by the next run, and a journal that can be read.
 #![allow(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
-use std::io::Write;
+mod common;
+
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -11,6 +12,7 @@ use chaos_harness::folders::chaos_dir;
 use chaos_harness::journal::{Status, read_dir};
 use chaos_harness::prelude::*;
 use chaos_harness::runtime::{EnvironmentId, RuntimeChoice, RuntimeKind, choose, sweep};
+use common::{docker, engine_answers, not_run};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -194,23 +196,4 @@ fn resources_of(pid: u32) -> Vec<String> {
     let containers = docker(&["ps", "--all", "--filter", "label=chaos-harness.owner", "--format", format]);
     let all = [networks, containers].concat();
     all.lines().filter(mine).map(str::to_owned).collect()
-}
-
-fn docker(arguments: &[&str]) -> String {
-    let output = Command::new("docker").args(arguments).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// Where docker is asked for by name, as CI does, no engine is a failure and not a reason to run less.
-fn engine_answers() -> bool {
-    let demanded = std::env::var("CHAOS_RUNTIME").is_ok_and(|runtime| runtime == "docker");
-    let answers = Command::new("docker").arg("version").output().is_ok_and(|output| output.status.success());
-    assert!(answers || !demanded, "CHAOS_RUNTIME asks for docker, and no engine answers");
-    answers
-}
-
-/// Visible past the test runner's capture: what did not run must not look as if it had passed.
-fn not_run(reason: &str) {
-    writeln!(std::io::stderr(), "not run: {reason}").unwrap();
 }

@@ -75,7 +75,8 @@ pub(crate) fn resources_of(id: &EnvironmentId) -> String {
     containers + &docker(&["network", "ls", "--quiet", "--filter", &label])
 }
 
-fn docker(arguments: &[&str]) -> String {
+/// What the engine's own command line says.
+pub(crate) fn docker(arguments: &[&str]) -> String {
     let output = Command::new("docker").args(arguments).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
@@ -91,5 +92,5 @@ pub(crate) fn engine_answers() -> bool {
 
 /// Visible past the test runner's capture: what did not run must not look as if it had passed.
 pub(crate) fn not_run(reason: &str) {
-    writeln!(std::io::stderr(), "not run: {reason}").unwrap();
+    std::io::stderr().lock().write_all(format!("not run: {reason}\n").as_bytes()).unwrap();
 }
