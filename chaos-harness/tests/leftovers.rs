@@ -66,8 +66,6 @@ fn killed_on_docker() {
     for after in moments(22) {
         let killed = kill("docker", after);
         let left = resources_of(killed.victim);
-        runtime.block_on(sweep(true)).unwrap();
-        assert_eq!(resources_of(killed.victim).len(), left.len(), "a check must not remove anything");
         let since = Instant::now();
         // The engine may still be carrying out the last request of the dead process.
         while !resources_of(killed.victim).is_empty() {

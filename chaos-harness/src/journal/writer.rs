@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
 use super::{Journal, JournalError, Record};
 use crate::runtime::owner_of_this_process;
 
@@ -29,11 +31,15 @@ impl Writer {
         };
         fs::create_dir_all(folder).map_err(io("make", folder))?;
         let partial_path = folder.join(journal.partial_file_name());
-        let partial = File::create(&partial_path).map_err(io("write", &partial_path))?;
-        let mut writer = Self { path: folder.join(journal.file_name()), partial, partial_path, journal };
-        let head = Record::Head { owner: owner_of_this_process(), journal: Box::new(writer.journal.clone()) };
-        writer.append(&head)?;
-        Ok(writer)
+        let head = Record::Head { owner: owner_of_this_process(), journal: Box::new(journal.clone()) };
+        let begin = || -> io::Result<File> {
+            // The file appears with its first line in it: a process that is killed here leaves no empty journal.
+            let mut file = temporary(folder)?;
+            file.write_all(&line(&head)?)?;
+            Ok(file.persist(&partial_path)?)
+        };
+        let partial = begin().map_err(io("write", &partial_path))?;
+        Ok(Self { path: folder.join(journal.file_name()), partial, partial_path, journal })
     }
 
     /// Adds a record, in memory and on disk.
@@ -51,12 +57,8 @@ impl Writer {
     /// # Errors
     /// When the file cannot be written.
     pub fn append(&mut self, record: &Record) -> Result<(), JournalError> {
-        let write = |file: &mut File| -> io::Result<()> {
-            let mut line = serde_json::to_vec(record)?;
-            line.push(b'\n');
-            file.write_all(&line)
-        };
-        write(&mut self.partial).map_err(|source| self.io("write", source))
+        let written = line(record).and_then(|line| self.partial.write_all(&line));
+        written.map_err(|source| self.io("write", source))
     }
 
     /// The journal so far.
@@ -73,9 +75,7 @@ impl Writer {
         self.journal.sort_events();
         let write = || -> io::Result<()> {
             let folder = self.path.parent().unwrap_or(Path::new("."));
-            // Temporary files are private by default; a journal is for whoever may read the folder.
-            let readable = fs::Permissions::from_mode(0o644);
-            let mut file = tempfile::Builder::new().permissions(readable).tempfile_in(folder)?;
+            let mut file = temporary(folder)?;
             let mut buffer = io::BufWriter::new(&mut file);
             serde_json::to_writer(&mut buffer, &self.journal)?;
             buffer.flush()?;
@@ -91,4 +91,16 @@ impl Writer {
     fn io(&self, action: &'static str, source: io::Error) -> JournalError {
         JournalError::Io { action, path: self.partial_path.clone(), source }
     }
+}
+
+/// A record as a line of its own.
+fn line(record: &Record) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(record)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// Temporary files are private by default; a journal is for whoever may read the folder.
+fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o644)).tempfile_in(folder)
 }
