@@ -15,10 +15,11 @@ pub fn journal_dir() -> PathBuf {
     chaos_dir().join("journal")
 }
 
-/// Cargo's target folder: the marked cache folder that the running executable lies in.
+/// Cargo's target folder: the folder around the running executable in which cargo left its marks. Cargo marks it as a
+/// cache only when it made the folder itself.
 fn target_dir() -> PathBuf {
     let executable = std::env::current_exe().unwrap_or_default();
-    let marked = |folder: &&Path| folder.join("CACHEDIR.TAG").is_file();
+    let marked = |folder: &&Path| [".rustc_info.json", "CACHEDIR.TAG"].iter().any(|mark| folder.join(mark).is_file());
     match executable.ancestors().skip(1).find(marked) {
         Some(folder) => folder.to_owned(),
         None => PathBuf::from("target"),

@@ -70,7 +70,8 @@ fn killed_on_docker() {
         // The engine may still be carrying out the last request of the dead process.
         while !resources_of(killed.victim).is_empty() {
             assert!(since.elapsed() < SWEPT_WITHIN, "{after:?}: {:?} are left", resources_of(killed.victim));
-            runtime.block_on(sweep(false)).unwrap();
+            // One sweep may meet a container that is just being made; the next one then removes it.
+            let _ = runtime.block_on(sweep(false));
         }
         eprintln!("killed after {after:?}: {} things swept in {:?}", left.len(), since.elapsed());
         killed.check_journal(after);

@@ -1,6 +1,7 @@
 //! The network of an environment.
 
 use std::net::{IpAddr, TcpListener};
+use std::time::{Duration, Instant};
 
 use bollard::Docker;
 use bollard::models::NetworkCreateRequest;
@@ -8,6 +9,9 @@ use futures::future::join_all;
 
 use super::client::{engine, status_code};
 use crate::runtime::{EnvironmentId, RuntimeError};
+
+/// How long a container that is going may hold its network.
+const HELD_FOR: Duration = Duration::from_secs(3);
 
 /// A bridge network of our own, and the address at which its containers find this machine.
 #[derive(Debug)]
@@ -50,10 +54,19 @@ pub(super) async fn remove_all(docker: &Docker, names: &[String]) -> Result<(), 
     removals.into_iter().collect()
 }
 
-/// Removes the network; one that is gone already is fine.
+/// Removes the network; one that is gone already is fine. A container that is being removed may still hold it for a
+/// moment, which the engine answers with 403.
 pub(super) async fn remove(docker: &Docker, name: &str) -> Result<(), RuntimeError> {
-    match docker.remove_network(name).await {
-        Err(error) if status_code(&error) != Some(404) => Err(engine(format!("remove network {name}"))(error)),
-        _ => Ok(()),
+    let since = Instant::now();
+    loop {
+        match docker.remove_network(name).await {
+            Err(error) if status_code(&error) == Some(403) && since.elapsed() < HELD_FOR => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(error) if status_code(&error) != Some(404) => {
+                return Err(engine(format!("remove network {name}"))(error));
+            }
+            _ => return Ok(()),
+        }
     }
 }
