@@ -1,6 +1,7 @@
 //! The hand that a chaos test is given.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub(crate) struct Settings {
     pub(crate) runtime: RuntimeChoice,
     pub(crate) time_limit: Option<Duration>,
     pub(crate) dry_run: bool,
+    pub(crate) journals: PathBuf,
 }
 
 impl Lab {
@@ -50,6 +52,14 @@ impl Lab {
     /// When the plan makes no sense, or something cannot be started.
     pub async fn start(&self, plan: Plan) -> Result<Session> {
         Session::start(self, plan).await
+    }
+
+    /// The same lab, whose journals go into `folder` instead of [`journal_dir`](crate::folders::journal_dir):
+    /// for tests whose verdicts are no news about the system, and so nothing for a gate.
+    #[must_use]
+    pub fn with_journals_in(mut self, folder: impl Into<PathBuf>) -> Self {
+        Arc::make_mut(&mut self.settings).journals = folder.into();
+        self
     }
 
     /// The seed that decides every random choice: `CHAOS_SEED`, the test's `seed`, or drawn.

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, resume_unwind};
 use futures::FutureExt;
 
 use crate::__private::{Failure, Outcome, TestSettings};
+use crate::folders::journal_dir;
 use crate::journal::TestRef;
 use crate::lab::{Lab, Settings};
 use crate::report::text::{self, Style};
@@ -57,6 +58,7 @@ fn read(settings: &TestSettings) -> Result<Settings, Failure> {
         seed: seed(settings.seed)?,
         runtime,
         time_limit: settings.timeout,
+        journals: journal_dir(),
         dry_run: std::env::var("CHAOS_DRY_RUN").is_ok_and(|value| value == "1"),
     })
 }

@@ -27,8 +27,14 @@ fn last(lab: &Lab) -> Journal {
     lab.journals().pop().expect("an experiment that has ended leaves a journal")
 }
 
+/// Their verdicts are about the harness, and no news for a gate.
+fn apart(lab: Lab) -> Lab {
+    lab.with_journals_in(chaos_harness::folders::chaos_dir().join("journals-of-tests"))
+}
+
 #[chaos_test(runtime = "process")]
 async fn without_load_nothing_is_upheld(lab: Lab) -> chaos_harness::Result<()> {
+    let lab = apart(lab);
     let verdict = lab
         .experiment(pair())
         .baseline(100.millis())
@@ -43,6 +49,7 @@ async fn without_load_nothing_is_upheld(lab: Lab) -> chaos_harness::Result<()> {
 
 #[chaos_test(runtime = "process")]
 async fn a_misspelt_route_is_refused_before_anything_starts(lab: Lab) -> chaos_harness::Result<()> {
+    let lab = apart(lab);
     let run = lab.experiment(pair()).load(browse()).hypothesis(hypothesis!(availability("/prodcts") > 95%)).run();
     let message = run.await.expect_err("the route does not exist").to_string();
     assert!(message.ends_with("names a route that the load does not send; it sends: /products"), "{message}");
@@ -52,6 +59,7 @@ async fn a_misspelt_route_is_refused_before_anything_starts(lab: Lab) -> chaos_h
 
 #[chaos_test(runtime = "process")]
 async fn a_fault_on_a_link_that_nobody_uses_is_not_upheld(lab: Lab) -> chaos_harness::Result<()> {
+    let lab = apart(lab);
     let verdict = lab
         .experiment(pair())
         .load(browse())
@@ -66,6 +74,7 @@ async fn a_fault_on_a_link_that_nobody_uses_is_not_upheld(lab: Lab) -> chaos_har
 
 #[chaos_test(runtime = "process")]
 async fn nothing_is_injected_into_what_is_not_steady(lab: Lab) -> chaos_harness::Result<()> {
+    let lab = apart(lab);
     let verdict = lab
         .experiment(pair())
         .load(browse().expect(204))
@@ -83,6 +92,7 @@ async fn nothing_is_injected_into_what_is_not_steady(lab: Lab) -> chaos_harness:
 
 #[chaos_test(runtime = "process")]
 async fn too_many_errors_abort_and_undo(lab: Lab) -> chaos_harness::Result<()> {
+    let lab = apart(lab);
     let verdict = lab
         .experiment(pair())
         .load(browse())
@@ -100,6 +110,7 @@ async fn too_many_errors_abort_and_undo(lab: Lab) -> chaos_harness::Result<()> {
 
 #[chaos_test(runtime = "process")]
 async fn a_stalled_target_aborts_though_no_request_ends(lab: Lab) -> chaos_harness::Result<()> {
+    let lab = apart(lab);
     let verdict = lab
         .experiment(pair())
         .load(browse().deadline(30.secs()))
@@ -114,6 +125,7 @@ async fn a_stalled_target_aborts_though_no_request_ends(lab: Lab) -> chaos_harne
 
 #[chaos_test(runtime = "process", seed = 11)]
 async fn the_journal_tells_what_happened_in_order(lab: Lab) -> chaos_harness::Result<()> {
+    let lab = apart(lab);
     let verdict = lab
         .experiment(pair())
         .load(browse())
@@ -151,6 +163,7 @@ fn phase(what: &What) -> Option<Phase> {
 
 #[chaos_test(runtime = "process", seed = 5)]
 async fn one_seed_makes_the_same_decisions(lab: Lab) -> chaos_harness::Result<()> {
+    let lab = apart(lab);
     let routes = |journal: &Journal| journal.samples.route.clone();
     for _ in 0..2 {
         let load = browse().also(Request::get("product", "/health/live"));
@@ -169,6 +182,7 @@ async fn one_seed_makes_the_same_decisions(lab: Lab) -> chaos_harness::Result<()
 
 #[chaos_test(runtime = "process")]
 async fn the_steps_can_be_taken_one_by_one(lab: Lab) -> chaos_harness::Result<Verdict> {
+    let lab = apart(lab);
     let mut plan = Plan::new("by_hand", lab.seed(), pair());
     plan.load = Some(browse());
     plan.timing.baseline = 500.millis();
@@ -186,6 +200,7 @@ async fn the_steps_can_be_taken_one_by_one(lab: Lab) -> chaos_harness::Result<Ve
 
 #[chaos_test(runtime = "process")]
 async fn a_condition_that_does_not_come_true_is_named(lab: Lab) -> chaos_harness::Result<()> {
+    let lab = apart(lab);
     let mut plan = Plan::new("until", lab.seed(), pair());
     plan.load = Some(browse());
     let mut session = lab.start(plan).await?;
@@ -204,6 +219,7 @@ fn is_alive(pid: Option<u32>) -> bool {
 
 #[chaos_test(runtime = "process")]
 async fn a_radius_that_is_not_allowed_is_refused_before_anything_starts(lab: Lab) -> chaos_harness::Result<()> {
+    let lab = apart(lab);
     let run = lab
         .experiment(pair())
         .inject(target("product").kill())

@@ -7,7 +7,6 @@ use super::{Plan, dry_run};
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::fault::{FaultError, FaultKind, Injection};
-use crate::folders::journal_dir;
 use crate::journal::{Journal, Phase, SCHEMA_VERSION, Status, Versions, What, Writer};
 use crate::lab::Lab;
 use crate::measure::SampleColumns;
@@ -30,7 +29,7 @@ pub(super) async fn open(lab: &Lab, plan: &Plan, clock: Clock) -> Result<Opened>
         check_capabilities(injection, runtime.as_ref())?;
     }
     let journal = empty_journal(lab, plan, clock, choice, runtime.as_ref());
-    let mut log = Log::new(Writer::begin(&journal_dir(), journal)?, clock);
+    let mut log = Log::new(Writer::begin(&lab.settings().journals, journal)?, clock);
     log.event_at(began, What::Phase { phase: Phase::Preflight })?;
     let notes = match swept {
         Ok(swept) => swept.iter().map(|it| format!("removed {it}, left by a test process that is gone")).collect(),
