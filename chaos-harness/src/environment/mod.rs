@@ -15,7 +15,7 @@ pub use error::EnvironmentError;
 
 use self::links::Links;
 use crate::link::LinkProxy;
-use crate::runtime::{Change, InstanceSpec, Runtime};
+use crate::runtime::{Change, InstanceSpec, Runtime, RuntimeError};
 use crate::topology::{Addresses, InstanceId, Topology, USERS, render};
 
 /// A running topology. Take it away with [`destroy`](Self::destroy).
@@ -94,9 +94,16 @@ impl Environment {
         Ok(destroyed?)
     }
 
+    /// Points the links to an instance at where it is now. The runtime tells of every change by itself, but a moment
+    /// later; a fault must hold for new connections when its call returns.
+    pub(crate) async fn point_links_to(&self, id: &InstanceId) -> Result<(), RuntimeError> {
+        self.links.point(id, self.runtime.status(id).await?.address);
+        Ok(())
+    }
+
     async fn point_links(&self) -> Result<(), EnvironmentError> {
         for id in self.topology.instances() {
-            self.links.point(&id, self.runtime.status(&id).await?.address);
+            self.point_links_to(&id).await?;
         }
         Ok(())
     }

@@ -50,6 +50,7 @@ impl FaultKind for Kill {
                     return Err(error.into());
                 }
             }
+            environment.point_links_to(&id).await?;
             injected.killed.push((id, before));
         }
         Ok(Box::new(injected))
@@ -99,7 +100,8 @@ impl Injected for InjectedKill {
         }
         let mut first_error: Option<RuntimeError> = None;
         for (id, _) in &self.killed {
-            if let Err(error) = environment.runtime().start_again(id).await {
+            let started = environment.runtime().start_again(id).await;
+            if let Err(error) = started.and(environment.point_links_to(id).await) {
                 first_error.get_or_insert(error);
             }
         }

@@ -44,7 +44,10 @@ impl FaultKind for Stop {
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
         let stopped = self.on.ids(environment.topology())?;
-        let stops = stopped.iter().map(|id| environment.runtime().stop(id, GRACE));
+        let stops = stopped.iter().map(|id| async move {
+            environment.runtime().stop(id, GRACE).await?;
+            environment.point_links_to(id).await
+        });
         let failed = join_all(stops).await.into_iter().find_map(Result::err);
         let mut injected = InjectedStop { stopped };
         match failed {
@@ -74,7 +77,8 @@ impl Injected for InjectedStop {
     async fn roll_back(&mut self, environment: &Environment) -> Result<(), FaultError> {
         let mut first_error: Option<RuntimeError> = None;
         for id in &self.stopped {
-            if let Err(error) = environment.runtime().start_again(id).await {
+            let started = environment.runtime().start_again(id).await;
+            if let Err(error) = started.and(environment.point_links_to(id).await) {
                 first_error.get_or_insert(error);
             }
         }
