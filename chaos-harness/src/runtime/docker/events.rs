@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 
 use super::container::{self, LABEL_INSTANCE};
 use crate::runtime::session::LABEL_ENVIRONMENT;
-use crate::runtime::{Change, EnvironmentId};
+use crate::runtime::{Change, EnvironmentId, State, Status};
 use crate::topology::InstanceId;
 
 /// The label that tells on which port the service of a container listens.
@@ -29,11 +29,17 @@ pub(super) async fn listen(docker: Docker, id: EnvironmentId, network: String, c
     let mut events = Box::pin(docker.events(Some(EventsOptionsBuilder::new().filters(&filters).build())));
     while let Some(Ok(event)) = events.next().await {
         let at = Instant::now();
+        let died = event.action.as_deref() == Some("die");
         let labels = event.actor.and_then(|actor| actor.attributes).unwrap_or_default();
         let Some((instance, port)) = instance(&labels) else { continue };
         // The event says what happened; the inspection says where the container can be reached now.
         if let Ok(details) = docker.inspect_container(&container::name(&id, &instance), None).await {
-            let status = container::status(&details, &network, port);
+            let mut status = container::status(&details, &network, port);
+            if died {
+                // By the time of the inspection the engine may have started it again, of which the next event tells.
+                let code = labels.get("exitCode").and_then(|code| code.parse().ok()).unwrap_or(-1);
+                status = Status { state: State::Exited { code, oom: false }, address: None, pid: None, ..status };
+            }
             // No receiver is no loss: nobody is interested yet.
             let _ = changes.send(Change { id: instance, at, status });
         }
