@@ -10,7 +10,7 @@ use std::time::Instant;
 use futures::task::AtomicWaker;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::io::Interest;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::control::{Entry, Link};
 use super::lane::{Lane, Totals};
@@ -89,10 +89,7 @@ impl Connection {
         }
         let birth = Birth { now, way: lane.way, dice };
         let shaper = entry.toxic.spec.as_kind().shaper(&birth);
-        match lane.stage(entry.id) {
-            Some(stage) => stage.reshape(shaper),
-            None => lane.add(entry.id, shaper, now, &totals.counters),
-        }
+        lane.set(entry.id, shaper, now, &totals.counters);
     }
 
     /// Resets both ends at once.
@@ -153,9 +150,10 @@ impl Driver {
         let connection = Arc::clone(&self.connection);
         let (client, upstream) = (Some(&connection.client), connection.upstream.get());
         let totals = &self.link.totals;
-        self.alarm.acknowledge(Instant::now());
-        let up = Pump { lane: &mut lanes.up, source: client, sink: upstream, totals }.run(cx);
-        let down = Pump { lane: &mut lanes.down, source: upstream, sink: client, totals }.run(cx);
+        let now = Instant::now();
+        self.alarm.acknowledge(now);
+        let up = Pump { lane: &mut lanes.up, source: client, sink: upstream, totals }.run(now, cx);
+        let down = Pump { lane: &mut lanes.down, source: upstream, sink: client, totals }.run(now, cx);
         let more = self.handle(Way::Up, up, lanes) | self.handle(Way::Down, down, lanes) | self.poll_resets(lanes, cx);
         if lanes.is_over() {
             return Poll::Ready(());
@@ -243,7 +241,10 @@ impl Drop for Driver {
 }
 
 async fn dial(upstream: Option<SocketAddr>) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(upstream.ok_or(io::ErrorKind::NotConnected)?).await?;
+    let upstream = upstream.ok_or(io::ErrorKind::NotConnected)?;
+    let socket = if upstream.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket::send_freely(&socket);
+    let stream = socket.connect(upstream).await?;
     // Where nobody listens on a port of the ephemeral range, the kernel may connect a socket to itself.
     if stream.local_addr()? == stream.peer_addr()? {
         socket::reset(&stream);

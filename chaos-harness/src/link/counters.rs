@@ -65,6 +65,8 @@ counters! {
     bytes_up,
     /// Bytes written to the caller.
     bytes_down,
+    /// Bytes, of both ways, that went from socket to socket without a copy.
+    bytes_spliced,
     /// Bytes that a toxic delayed.
     delayed_bytes,
     /// Chunks that a toxic delayed.

@@ -9,6 +9,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use super::socket;
+
 /// Connections that may wait for the accept loop; the kernel caps it at `somaxconn`.
 const BACKLOG: i32 = 4096;
 
@@ -85,6 +87,8 @@ fn bound(addr: SocketAddr, reuse: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_reuse_address(reuse)?;
+    // Accepted connections inherit it.
+    socket::send_freely(&socket);
     socket.bind(&addr.into())?;
     Ok(socket)
 }

@@ -1,13 +1,15 @@
 //! One way through one connection: the items on their way, and what happens to them.
 
 use std::collections::VecDeque;
+use std::io;
 use std::time::Instant;
 
 use super::counters::{Counter, Counters};
+use super::spool::Spool;
 use super::toxic::{Cut, Item, Shaper, Stage, Tally, Way};
 
-/// Most that one lane holds, in bytes: a second of latency at 64 MiB/s, 50 ms at 1.3 GiB/s.
-const LANE_LIMIT: usize = 64 << 20;
+/// Most that one lane holds, in bytes: a second of latency at 128 MiB/s, 50 ms at 2.5 GiB/s.
+const LANE_LIMIT: usize = 128 << 20;
 
 /// Most that all lanes of a link hold together, in bytes. A lane that holds nothing may always read, so none starves.
 const LINK_LIMIT: u64 = 256 << 20;
@@ -31,6 +33,12 @@ pub(super) struct Lane {
     stages: Vec<Stage>,
     out: VecDeque<Item>,
     out_cost: usize,
+    /// Holds the bytes of the items that have none themselves, in their order.
+    pub(super) spool: Spool,
+    /// So much arrives at a time that it is worth not to copy it.
+    bulk: bool,
+    /// The system does not let bytes pass without a copy.
+    copies: bool,
     /// What `Totals::held` knows of this lane.
     reported: usize,
     /// The source has nothing more to say.
@@ -50,6 +58,9 @@ impl Lane {
             stages: Vec::new(),
             out: VecDeque::new(),
             out_cost: 0,
+            spool: Spool::default(),
+            bulk: false,
+            copies: false,
             reported: 0,
             ended: false,
             aborted: false,
@@ -135,6 +146,7 @@ impl Lane {
     /// Forgets all that it holds.
     pub(super) fn clear(&mut self) {
         self.stages.clear();
+        self.spool = Spool::default();
         self.out.clear();
         self.out_cost = 0;
     }
@@ -162,7 +174,7 @@ impl Lane {
     }
 
     /// Puts a stage behind all others; what has not been written yet goes through it.
-    pub(super) fn add(&mut self, toxic: u64, shaper: Box<dyn Shaper>, now: Instant, counters: &Counters) {
+    fn add(&mut self, toxic: u64, shaper: Box<dyn Shaper>, now: Instant, counters: &Counters) {
         let mut stage = Stage::new(toxic, shaper);
         while let Some(item) = self.pop() {
             stage.push(now, item, Tally(Some(counters)));
@@ -170,9 +182,46 @@ impl Lane {
         self.stages.push(stage);
     }
 
-    /// The stage of a toxic.
-    pub(super) fn stage(&mut self, toxic: u64) -> Option<&mut Stage> {
-        self.stages.iter_mut().find(|stage| stage.toxic == toxic)
+    /// Whether the next bytes should pass without a copy: there are many, and no toxic looks at them.
+    pub(super) fn splices(&self) -> bool {
+        self.bulk && self.stages.iter().all(Stage::is_opaque)
+    }
+
+    /// Notes whether much arrives at a time.
+    pub(super) fn is_bulk(&mut self, bulk: bool) {
+        self.bulk = bulk && !self.copies;
+    }
+
+    /// Bytes cannot pass without a copy here.
+    pub(super) fn copy_from_now_on(&mut self) {
+        self.copies = true;
+        self.bulk = false;
+    }
+
+    /// Takes all bytes out of the spool, for a toxic that looks at them.
+    fn unspool(&mut self, now: Instant, counters: &Counters) {
+        let stages = self.stages.iter_mut().rev().flat_map(Stage::items_mut);
+        let read = self.out.iter_mut().chain(stages).try_for_each(|item| {
+            if let Item::Spooled(len) = *item {
+                *item = Item::Data(self.spool.read(len)?.into());
+            }
+            Ok::<(), io::Error>(())
+        });
+        if read.is_err() {
+            // With its bytes the stream is lost.
+            self.abort(now, counters);
+        }
+    }
+
+    /// Lets another shaper go on in a toxic's place, or behind all others where it has none yet.
+    pub(super) fn set(&mut self, toxic: u64, shaper: Box<dyn Shaper>, now: Instant, counters: &Counters) {
+        if !shaper.is_opaque() {
+            self.unspool(now, counters);
+        }
+        match self.stages.iter_mut().find(|stage| stage.toxic == toxic) {
+            Some(stage) => stage.reshape(shaper),
+            None => self.add(toxic, shaper, now, counters),
+        }
     }
 
     /// Takes a toxic's stage out; what it held moves on.

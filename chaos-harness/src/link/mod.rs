@@ -12,6 +12,8 @@
 //! | `control.rs` | the toxics of the link and its connections; changes reach every one of them |
 //! | `connection.rs` | one connection: two sockets, a lane each way, one task; dialling the callee |
 //! | `pump.rs` | moves bytes from a socket through a lane to the other socket |
+//! | `buffer.rs` | where reads go, without new memory for each |
+//! | `spool.rs` | the way from socket to socket without a copy, where no toxic looks at the bytes |
 //! | `lane.rs` | what is on its way: stages, one per toxic, and the output behind them |
 //! | `toxic/` | the kinds of toxic, one file each; their queues, schedules and dice |
 //! | `timer.rs` | alarms finer than the runtime's |
@@ -28,7 +30,7 @@
 //! - The same seed makes the same decisions: which connections a toxic affects, and each jitter.
 //!   Connections count in the order of acceptance, toxics in the order of addition.
 //! - Only the address asked for is bound, never all interfaces.
-//! - Memory is bounded: 64 MiB held per lane, 256 MiB per link, then senders wait as TCP makes them.
+//! - Memory is bounded: 128 MiB held per lane, 256 MiB per link, then senders wait as TCP makes them.
 //! - After [`LinkProxy::shutdown`] there is no task, connection or descriptor left; dropping the proxy does
 //!   the same without waiting for it.
 //!
@@ -42,6 +44,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
+mod buffer;
 mod connection;
 mod control;
 mod counters;
@@ -50,6 +53,8 @@ mod gate;
 mod lane;
 mod pump;
 mod socket;
+#[cfg_attr(not(target_os = "linux"), path = "no_spool.rs")]
+mod spool;
 #[cfg(test)]
 mod tests;
 mod timer;

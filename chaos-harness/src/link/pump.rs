@@ -3,29 +3,25 @@
 //! Every call runs under the connection's lock and never waits, so a change of toxics, which takes
 //! the same lock, finds no byte between two places and is never kept waiting by a peer.
 
-use std::cell::RefCell;
 use std::io;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 use tokio::net::TcpStream;
 
+use super::buffer::{self, CHUNK, Chunk};
 use super::counters::Counter;
 use super::lane::{Lane, Totals};
 use super::socket;
+use super::spool;
 use super::toxic::{Cut, Item, Way};
 
-/// Size of one read, in bytes: large enough to make system calls cheap, small enough to stay in the cache.
-const CHUNK: usize = 128 << 10;
+/// Below this many bytes at a time a copy is cheaper than none.
+const FEW: usize = 16 << 10;
 
 /// Chunks moved before the task yields, so that a change of toxics waits for less than a millisecond.
 const ROUNDS: usize = 8;
-
-thread_local! {
-    /// Where reads go first, so that idle connections own no buffer.
-    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK]);
-}
 
 /// How far a lane has come.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,9 +48,12 @@ pub(super) struct Pump<'a> {
 
 impl Pump<'_> {
     /// Moves what can be moved.
-    pub(super) fn run(&mut self, cx: &mut Context<'_>) -> Progress {
-        for _ in 0..ROUNDS {
-            let now = Instant::now();
+    pub(super) fn run(&mut self, mut now: Instant, cx: &mut Context<'_>) -> Progress {
+        for round in 0..ROUNDS {
+            // Without a toxic nobody looks at the time.
+            if round > 0 && !self.lane.is_clear() {
+                now = Instant::now();
+            }
             if let Some(cut) = self.lane.advance(now, &self.totals.counters) {
                 return Progress::Cut(cut);
             }
@@ -84,6 +83,14 @@ impl Pump<'_> {
                     Poll::Ready(Err(_)) => return Some(Progress::SinkBroke),
                     Poll::Pending => break,
                 },
+                (Item::Spooled(len), Some(sink)) => {
+                    let most = *len;
+                    match self.lane.spool.poll_drain(sink, most, cx) {
+                        Poll::Ready(Ok(n)) => self.count_spliced(n),
+                        Poll::Ready(Err(_)) => return Some(Progress::SinkBroke),
+                        Poll::Pending => break,
+                    }
+                }
                 (Item::Fin, Some(sink)) => {
                     socket::finish(sink);
                     self.lane.pop();
@@ -99,29 +106,60 @@ impl Pump<'_> {
     /// Reads one chunk; `Pending` when there is none or no room, an error when the sink failed.
     fn fill(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<io::Result<()>> {
         let (Some(source), true) = (self.source, self.lane.wants_more(self.totals)) else { return Poll::Pending };
-        SCRATCH.with_borrow_mut(|scratch| {
-            match std::task::ready!(socket::poll_read(source, cx, scratch)) {
+        if self.lane.splices() {
+            return self.splice(source, cx, now).map(Ok);
+        }
+        buffer::with(|scratch| {
+            match ready!(socket::poll_read(source, cx, scratch.space())) {
                 Ok(0) => self.lane.end(now, &self.totals.counters),
-                Ok(n) => return Poll::Ready(self.take(cx, now, &scratch[..n])),
+                Ok(n) => return Poll::Ready(self.take(cx, now, scratch.filled(n))),
                 Err(_) => self.lane.abort(now, &self.totals.counters),
             }
             Poll::Ready(Ok(()))
         })
     }
 
-    /// Takes a chunk: straight to the sink where nothing is in the way, through the stages otherwise.
-    fn take(&mut self, cx: &mut Context<'_>, now: Instant, mut chunk: &[u8]) -> io::Result<()> {
-        if let (true, Some(sink)) = (self.lane.is_clear(), self.sink)
-            && let Poll::Ready(written) = socket::poll_write(sink, cx, chunk)
-        {
-            let n = written?;
-            self.bytes().add(n as u64);
-            chunk = &chunk[n..];
+    /// Takes in what has arrived without a copy.
+    fn splice(&mut self, source: &TcpStream, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        match ready!(self.lane.spool.poll_fill(source, cx)) {
+            Ok(0) => self.lane.end(now, &self.totals.counters),
+            Ok(n) => {
+                self.lane.is_bulk(n >= FEW);
+                self.lane.push(now, Item::Spooled(n), &self.totals.counters);
+            }
+            Err(error) if spool::is_lacking(&error) => self.lane.copy_from_now_on(),
+            Err(_) => self.lane.abort(now, &self.totals.counters),
         }
-        if !chunk.is_empty() {
-            self.lane.push(now, Item::Data(Bytes::copy_from_slice(chunk)), &self.totals.counters);
+        Poll::Ready(())
+    }
+
+    /// Takes a chunk: straight to the sink where nothing is in the way, through the stages otherwise.
+    fn take(&mut self, cx: &mut Context<'_>, now: Instant, chunk: Chunk<'_>) -> io::Result<()> {
+        self.lane.is_bulk(chunk.as_slice().len() == CHUNK);
+        let mut written = 0;
+        if let (true, Some(sink)) = (self.lane.is_clear(), self.sink)
+            && let Poll::Ready(result) = socket::poll_write(sink, cx, chunk.as_slice())
+        {
+            written = result?;
+            self.bytes().add(written as u64);
+        }
+        if written < chunk.as_slice().len() {
+            self.lane.push(now, Item::Data(chunk.keep(written)), &self.totals.counters);
         }
         Ok(())
+    }
+
+    fn count_spliced(&mut self, n: usize) {
+        self.bytes().add(n as u64);
+        self.totals.counters.bytes_spliced.add(n as u64);
+        if let Some(Item::Spooled(len)) = self.lane.front() {
+            *len -= n;
+            let empty = *len == 0;
+            self.lane.written(n);
+            if empty {
+                self.lane.pop();
+            }
+        }
     }
 
     fn count(&mut self, n: usize) {

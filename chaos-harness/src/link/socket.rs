@@ -2,17 +2,32 @@
 
 use std::io;
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
 
+use rustix::net::{RecvFlags, recv};
 use socket2::SockRef;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 /// Reads what has arrived, or registers the task for when something does.
+///
+/// A read that does not fill the buffer has emptied the socket, so the next one waits without asking the kernel.
 pub(super) fn poll_read(stream: &TcpStream, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
     loop {
-        match stream.try_read(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(stream.poll_read_ready(cx))?,
-            result => return Poll::Ready(result),
+        let mut short = None;
+        let read = stream.try_io(Interest::READABLE, || match recv(stream, &mut *buffer, RecvFlags::empty())? {
+            (_, n) if n > 0 && n < buffer.len() => {
+                short = Some(n);
+                // Told from within, so that what arrives meanwhile is not forgotten.
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            (_, n) => Ok(n),
+        });
+        match (read, short) {
+            (_, Some(n)) => return Poll::Ready(Ok(n)),
+            (Err(error), None) if error.kind() == io::ErrorKind::WouldBlock => ready!(stream.poll_read_ready(cx))?,
+            (read, None) => return Poll::Ready(read),
         }
     }
 }
@@ -25,6 +40,17 @@ pub(super) fn poll_write(stream: &TcpStream, cx: &mut Context<'_>, data: &[u8]) 
             result => return Poll::Ready(result),
         }
     }
+}
+
+/// Sends as soon as the window allows.
+///
+/// On one machine there is no congestion to control, and a default such as BBR paces what need not wait. Reno is what
+/// every system has; where it cannot be set, the default costs speed alone.
+pub(super) fn send_freely(socket: &impl AsFd) {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::net::sockopt::set_tcp_congestion(socket, "reno");
+    #[cfg(not(target_os = "linux"))]
+    let _ = socket;
 }
 
 /// Sends the FIN.

@@ -38,6 +38,10 @@ struct Void {
 }
 
 impl Shaper for Void {
+    fn is_opaque(&self) -> bool {
+        true
+    }
+
     fn shape(&mut self, now: Instant, item: Item, schedule: &mut Schedule<'_>) {
         if now < self.from { schedule.at(now, item) } else { schedule.hold(item) }
     }

@@ -60,6 +60,10 @@ impl Kind for Latency {
 struct Constant(Duration);
 
 impl Shaper for Constant {
+    fn is_opaque(&self) -> bool {
+        true
+    }
+
     fn shape(&mut self, now: Instant, item: Item, schedule: &mut Schedule<'_>) {
         delay(now, self.0, item, schedule);
     }
@@ -71,6 +75,10 @@ struct Uniform {
 }
 
 impl Shaper for Uniform {
+    fn is_opaque(&self) -> bool {
+        true
+    }
+
     fn shape(&mut self, now: Instant, item: Item, schedule: &mut Schedule<'_>) {
         delay(now, self.rng.random_range(self.range.clone()), item, schedule);
     }

@@ -206,6 +206,11 @@ pub(super) trait Shaper: Send {
     /// Passes `item`, which arrived at `now`, on to `schedule`: as it is, changed, in pieces, or not at all.
     fn shape(&mut self, now: Instant, item: Item, schedule: &mut Schedule<'_>);
 
+    /// Whether it passes bytes on without a look at them, so that they need not be copied.
+    fn is_opaque(&self) -> bool {
+        false
+    }
+
     /// When it wants to act without an item, if ever.
     fn deadline(&self) -> Option<Instant> {
         None

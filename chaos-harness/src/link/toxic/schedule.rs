@@ -15,6 +15,8 @@ pub(in crate::link) enum Item {
     Open,
     /// Bytes, never empty.
     Data(Bytes),
+    /// As many bytes, which lie in the lane's spool; only opaque shapers get to see it.
+    Spooled(usize),
     /// The end of the stream (FIN); the other way goes on.
     Fin,
     /// The end of the connection (RST), both ways.
@@ -31,7 +33,11 @@ impl Item {
     }
 
     fn bytes(&self) -> usize {
-        if let Self::Data(data) = self { data.len() } else { 0 }
+        match self {
+            Self::Data(data) => data.len(),
+            Self::Spooled(len) => *len,
+            Self::Open | Self::Fin | Self::Abort(_) => 0,
+        }
     }
 }
 
@@ -64,8 +70,8 @@ pub(in crate::link) struct Tally<'a>(pub(in crate::link) Option<&'a Counters>);
 impl Schedule<'_> {
     /// Lets `item` go at `due`, and not before those that went in earlier.
     pub(in crate::link) fn at(&mut self, due: Instant, item: Item) {
-        if let (Some(counters), true, Item::Data(data)) = (self.tally.0, due > self.arrived, &item) {
-            counters.delayed_bytes.add(data.len() as u64);
+        if let (Some(counters), true, bytes @ 1..) = (self.tally.0, due > self.arrived, item.bytes()) {
+            counters.delayed_bytes.add(bytes as u64);
             counters.delayed_chunks.add(1);
         }
         self.keep(Some(due), item);
@@ -153,6 +159,16 @@ impl Stage {
         for held in std::mem::take(&mut self.queue) {
             self.push(held.arrived, held.item, Tally(None));
         }
+    }
+
+    /// Whether its bytes may stay where they are.
+    pub(in crate::link) fn is_opaque(&self) -> bool {
+        self.shaper.is_opaque()
+    }
+
+    /// All that it holds, in order.
+    pub(in crate::link) fn items_mut(&mut self) -> impl Iterator<Item = &mut Item> {
+        self.queue.iter_mut().map(|held| &mut held.item)
     }
 
     /// All that it held, in order.
