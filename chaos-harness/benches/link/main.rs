@@ -7,7 +7,7 @@
 //! Names of parts after `--` choose: requests, one, bulk, latency, through, connections.
 //! The contenders take turns, round after round, and each figure is the median of its rounds.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs, unreachable_pub, reason = "a program of its own")]
 
 mod connections;
 mod contender;
