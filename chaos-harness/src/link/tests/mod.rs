@@ -12,12 +12,14 @@ use tokio::task::JoinHandle;
 
 use super::*;
 
+mod connections;
 mod ends;
 mod faults;
 mod intact;
 mod latency;
 mod live;
 mod plain;
+mod shapes;
 mod spec;
 
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
