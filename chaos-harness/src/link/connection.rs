@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::task::AtomicWaker;
 use parking_lot::{Mutex, MutexGuard};
@@ -19,6 +19,10 @@ use super::socket;
 use super::timer::Alarm;
 use super::toxic::{Birth, Cut, Dice, Item, Way};
 
+/// How long a connection that a toxic closed may stay to hear the other ends' goodbyes. Its sockets are closed
+/// then; to do so while bytes come in would send an RST after the FIN.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// What the connection's task and the control path share.
 pub(super) struct Connection {
     /// Counts from zero in the order of acceptance.
@@ -26,12 +30,14 @@ pub(super) struct Connection {
     client: TcpStream,
     upstream: OnceLock<TcpStream>,
     lanes: Mutex<Lanes>,
-    task: AtomicWaker,
+    task: Arc<AtomicWaker>,
 }
 
 struct Lanes {
     up: Lane,
     down: Lane,
+    /// A toxic has ended both streams; the ends are given a moment to do the same.
+    closing: bool,
     cut: bool,
 }
 
@@ -50,8 +56,9 @@ impl Lanes {
 
 impl Connection {
     pub(super) fn new(number: u64, client: TcpStream) -> Self {
-        let lanes = Mutex::new(Lanes { up: Lane::new(Way::Up), down: Lane::new(Way::Down), cut: false });
-        Self { number, client, upstream: OnceLock::new(), lanes, task: AtomicWaker::new() }
+        let lanes =
+            Mutex::new(Lanes { up: Lane::new(Way::Up), down: Lane::new(Way::Down), closing: false, cut: false });
+        Self { number, client, upstream: OnceLock::new(), lanes, task: Arc::default() }
     }
 
     /// Lets the caller's wish to connect set out, once the toxics are in place.
@@ -63,7 +70,7 @@ impl Connection {
     pub(super) fn apply(&self, seed: u64, set: &[&Entry], removed: &[u64], totals: &Totals) {
         let now = Instant::now();
         let mut lanes = self.lanes.lock();
-        if lanes.cut {
+        if lanes.cut || lanes.closing {
             return;
         }
         let Lanes { up, down, .. } = &mut *lanes;
@@ -71,10 +78,8 @@ impl Connection {
             removed.iter().for_each(|toxic| lane.remove(*toxic, now, &totals.counters));
             set.iter().for_each(|entry| self.apply_to(lane, seed, entry, now, totals));
         }
-        let cut = lanes.up.advance(now, &totals.counters).or(lanes.down.advance(now, &totals.counters));
-        if let Some(cut) = cut {
-            self.cut_lanes(&mut lanes, cut, totals);
-        }
+        let cuts = [lanes.up.advance(now, &totals.counters), lanes.down.advance(now, &totals.counters)];
+        cuts.into_iter().flatten().for_each(|cut| self.cut_lanes(&mut lanes, cut, totals));
         let idle = !lanes.cut && lanes.up.is_idle() && lanes.down.is_idle();
         drop(lanes);
         if !idle {
@@ -84,32 +89,58 @@ impl Connection {
 
     fn apply_to(&self, lane: &mut Lane, seed: u64, entry: &Entry, now: Instant, totals: &Totals) {
         let dice = Dice::new(seed, self.number, entry.id);
-        if !entry.toxic.direction.covers(lane.way) || !dice.affects(entry.toxic.probability) {
+        if !entry.toxic.covers(lane.way) || !dice.affects(entry.toxic.probability) {
             return lane.remove(entry.id, now, &totals.counters);
         }
-        let birth = Birth { now, way: lane.way, dice };
+        let (live, shared, task) = (lane.is_open(), &entry.shared, &self.task);
+        let birth = Birth { now, way: lane.way, dice, live, shared, task };
         let shaper = entry.toxic.spec.as_kind().shaper(&birth);
         lane.set(entry.id, shaper, now, &totals.counters);
     }
 
-    /// Resets both ends at once.
+    /// Ends the connection at once.
     pub(super) fn cut(&self, cut: Cut, totals: &Totals) {
         self.cut_lanes(&mut self.lanes.lock(), cut, totals);
         self.task.wake();
     }
 
     fn cut_lanes(&self, lanes: &mut Lanes, cut: Cut, totals: &Totals) {
-        if std::mem::replace(&mut lanes.cut, true) {
+        if lanes.cut || (lanes.closing && cut.is_orderly()) {
             return;
         }
-        [Some(&self.client), self.upstream.get()].into_iter().flatten().for_each(socket::reset);
+        totals.counters.cut(cut);
         match cut {
-            Cut::Reset => totals.counters.reset.add(1),
-            Cut::Refused => totals.counters.refused.add(1),
-            Cut::Peer => totals.counters.aborted.add(1),
-            Cut::Shutdown => {}
+            Cut::Lost(way) => return self.lose(lanes, way),
+            cut if cut.is_orderly() => self.close(lanes),
+            _ => {
+                [Some(&self.client), self.upstream.get()].into_iter().flatten().for_each(socket::reset);
+                lanes.cut = true;
+            }
         }
         lanes.clear(totals);
+    }
+
+    /// Lets the end to which `way` leads vanish, without a word to the other.
+    fn lose(&self, lanes: &mut Lanes, way: Way) {
+        let (lane, opposite, end) = match way {
+            Way::Up => (&mut lanes.up, &mut lanes.down, self.upstream.get()),
+            Way::Down => (&mut lanes.down, &mut lanes.up, Some(&self.client)),
+        };
+        end.into_iter().for_each(socket::reset);
+        lane.lose_sink();
+        opposite.lose_source();
+    }
+
+    /// Ends both streams, whatever they still hold, as closing both sockets would.
+    fn close(&self, lanes: &mut Lanes) {
+        let until = Instant::now() + LINGER;
+        [Some(&self.client), self.upstream.get()].into_iter().flatten().for_each(socket::finish);
+        lanes.closing = true;
+        lanes.up.close(until);
+        lanes.down.close(until);
+        if self.upstream.get().is_none() {
+            lanes.down.sink_broke();
+        }
     }
 }
 
@@ -203,7 +234,10 @@ impl Driver {
         any
     }
 
-    fn poll_dial(&mut self, cx: &mut Context<'_>) {
+    fn poll_dial(&mut self, lanes: &mut Lanes, cx: &mut Context<'_>) {
+        if lanes.up.is_lost() {
+            self.dialling = None;
+        }
         let Some(dialling) = &mut self.dialling else { return };
         let Poll::Ready(result) = dialling.as_mut().poll(cx) else { return };
         self.dialling = None;
@@ -211,7 +245,6 @@ impl Driver {
             Ok(stream) => drop(self.connection.upstream.set(stream)),
             Err(_) => {
                 self.link.totals.counters.upstream_failed.add(1);
-                let mut lanes = self.connection.lanes.lock();
                 lanes.up.sink_broke();
                 lanes.down.abort(Instant::now(), &self.link.totals.counters);
             }
@@ -224,9 +257,9 @@ impl Future for Driver {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.connection.task.register(cx.waker());
-        self.poll_dial(cx);
         let connection = Arc::clone(&self.connection);
         let mut lanes = connection.lanes.lock();
+        self.poll_dial(&mut lanes, cx);
         let poll = if lanes.cut { Poll::Ready(()) } else { self.pump(&mut lanes, cx) };
         // A change of toxics that waits for the lock gets it before this task's next turn.
         MutexGuard::unlock_fair(lanes);

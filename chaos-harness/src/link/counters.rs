@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::toxic::{Cut, Item};
+
 /// One number that several tasks add to.
 #[derive(Debug, Default)]
 pub(super) struct Counter(AtomicU64);
@@ -20,6 +22,33 @@ impl Counter {
 
     pub(super) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Counters {
+    /// Counts an item that a toxic makes arrive later.
+    pub(super) fn delayed(&self, item: &Item) {
+        match item {
+            Item::Open => self.delayed_opens.add(1),
+            Item::Data(_) | Item::Spooled(_) => {
+                self.delayed_bytes.add(item.bytes() as u64);
+                self.delayed_chunks.add(1);
+            }
+            Item::Fin | Item::Abort(_) => self.delayed_closes.add(1),
+        }
+    }
+
+    /// Counts a connection that was cut.
+    pub(super) fn cut(&self, cut: Cut) {
+        match cut {
+            Cut::Reset => self.reset.add(1),
+            Cut::Refused => self.refused.add(1),
+            Cut::Closed => self.closed.add(1),
+            Cut::Spent(_) | Cut::Full => self.limited.add(1),
+            Cut::Lost(_) => self.half_opened.add(1),
+            Cut::Peer => self.aborted.add(1),
+            Cut::Shutdown => {}
+        }
     }
 }
 
@@ -59,6 +88,12 @@ counters! {
     refused,
     /// Connections that a reset toxic cut.
     reset,
+    /// Connections that a toxic closed in order, with a FIN to both ends.
+    closed,
+    /// Connections that a limit ended, refused or made to wait.
+    limited,
+    /// Connections of which a toxic let one end vanish without a word to the other.
+    half_opened,
     /// Connections that ended because one end reset them, or the callee could not be reached.
     aborted,
     /// Bytes written to the callee.
@@ -71,6 +106,18 @@ counters! {
     delayed_bytes,
     /// Chunks that a toxic delayed.
     delayed_chunks,
+    /// Connections to the callee that a toxic made begin later.
+    delayed_opens,
+    /// Ends of a stream or a connection that a toxic made arrive later.
+    delayed_closes,
+    /// Bytes that a toxic lost on purpose.
+    dropped_bytes,
+    /// Bytes of which a toxic flipped a bit.
+    corrupted_bytes,
+    /// Bytes that a bandwidth toxic gave their time.
+    throttled_bytes,
+    /// Pieces that a slicer made of the stream.
+    slices,
     /// Bytes that a black hole held back.
     stalled_bytes,
     /// Times that a black hole began to hold back one way of a connection.

@@ -49,6 +49,12 @@ pub(super) struct Lane {
     source_broken: bool,
     /// The sink takes no more: its FIN is sent, or it is gone.
     finished: bool,
+    /// A toxic ended the stream: until then the source may end too, and what it sends is lost.
+    closing: Option<Instant>,
+    /// The sink has vanished, and the source is not told.
+    lost: bool,
+    /// The wish to connect has passed all stages.
+    opened: bool,
 }
 
 impl Lane {
@@ -66,6 +72,9 @@ impl Lane {
             aborted: false,
             source_broken: false,
             finished: false,
+            closing: None,
+            lost: false,
+            opened: false,
         }
     }
 
@@ -81,7 +90,7 @@ impl Lane {
 
     /// Whether bytes may go from socket to socket without a look at them.
     pub(super) fn is_clear(&self) -> bool {
-        self.stages.is_empty() && self.out.is_empty()
+        self.stages.is_empty() && self.out.is_empty() && self.closing.is_none() && !self.lost
     }
 
     /// Whether it waits for nothing but new bytes.
@@ -94,12 +103,17 @@ impl Lane {
         let held = self.held();
         let room = held < LANE_LIMIT && self.out_cost < OUT_LIMIT && (held == 0 || totals.held.get() < LINK_LIMIT);
         // Without stages nothing needs to be held to keep the stream going.
+        let room = room && !self.stages.iter().any(Stage::is_full);
         !self.ended && room && (self.out.is_empty() || !self.stages.is_empty())
     }
 
     /// Takes `item` in.
     pub(super) fn push(&mut self, now: Instant, item: Item, counters: &Counters) {
-        self.pass(0, now, item, Tally(Some(counters)));
+        match (self.closing, item) {
+            (None, item) => self.pass(0, now, item, Tally(Some(counters))),
+            (Some(_), Item::Data(data)) => counters.dropped_bytes.add(data.len() as u64),
+            (Some(_), _) => {}
+        }
     }
 
     /// The source ended its stream.
@@ -119,7 +133,7 @@ impl Lane {
             return;
         }
         self.ended = true;
-        self.finished = false;
+        self.finished = self.closing.is_some();
         self.push(now, Item::Abort(Cut::Peer), counters);
     }
 
@@ -141,6 +155,36 @@ impl Lane {
     /// The sink's FIN has been sent.
     pub(super) fn finish(&mut self) {
         self.finished = true;
+    }
+
+    /// The sink's FIN has been sent before its time: waits until `until` for the source to end as well.
+    pub(super) fn close(&mut self, until: Instant) {
+        self.clear();
+        self.finished = true;
+        self.closing = Some(until);
+    }
+
+    /// The sink has vanished: only an abort can end the lane now.
+    pub(super) fn lose_sink(&mut self) {
+        self.lost = true;
+        self.out.clear();
+        self.out_cost = 0;
+    }
+
+    /// The source has vanished without an end to its stream.
+    pub(super) fn lose_source(&mut self) {
+        self.ended = true;
+        self.aborted = true;
+    }
+
+    /// Whether there is nobody to connect to any more.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost || self.closing.is_some()
+    }
+
+    /// Whether the wish to connect has passed all stages.
+    pub(super) fn is_open(&self) -> bool {
+        self.opened
     }
 
     /// Forgets all that it holds.
@@ -168,9 +212,9 @@ impl Lane {
         self.out_cost = self.out_cost.saturating_sub(n);
     }
 
-    /// An abort that has passed all stages, if there is one.
+    /// An abort that has passed all stages and waits for nothing, if there is one.
     pub(super) fn pending_abort(&self) -> Option<Cut> {
-        if let Some(Item::Abort(cut)) = self.out.back() { Some(*cut) } else { None }
+        if let Some(Item::Abort(cut)) = self.out.back() { Some(*cut).filter(|cut| !cut.waits()) } else { None }
     }
 
     /// Puts a stage behind all others; what has not been written yet goes through it.
@@ -184,7 +228,8 @@ impl Lane {
 
     /// Whether the next bytes should pass without a copy: there are many, and no toxic looks at them.
     pub(super) fn splices(&self) -> bool {
-        self.bulk && self.stages.iter().all(Stage::is_opaque)
+        let flows = !self.lost && self.closing.is_none();
+        self.bulk && flows && self.stages.iter().all(Stage::is_opaque)
     }
 
     /// Notes whether much arrives at a time.
@@ -219,7 +264,7 @@ impl Lane {
             self.unspool(now, counters);
         }
         match self.stages.iter_mut().find(|stage| stage.toxic == toxic) {
-            Some(stage) => stage.reshape(shaper),
+            Some(stage) => stage.reshape(shaper, now),
             None => self.add(toxic, shaper, now, counters),
         }
     }
@@ -236,6 +281,7 @@ impl Lane {
     /// Moves what is due, and says whether a toxic cut the connection.
     pub(super) fn advance(&mut self, now: Instant, counters: &Counters) -> Option<Cut> {
         let tally = Tally(Some(counters));
+        self.ended |= self.closing.is_some_and(|until| until <= now);
         for index in 0..self.stages.len() {
             if let Some(cut) = self.stages[index].expire(now, tally) {
                 return Some(cut);
@@ -250,7 +296,7 @@ impl Lane {
 
     /// When [`Self::advance`] has something to do again.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.stages.iter().filter_map(Stage::deadline).min()
+        self.stages.iter().filter_map(Stage::deadline).chain(self.closing).min()
     }
 
     /// Brings `totals` up to date with what the lane holds.
@@ -271,10 +317,16 @@ impl Lane {
     /// Gives an item to the stage at `index`, or to `out` behind the last one.
     fn pass(&mut self, index: usize, now: Instant, item: Item, tally: Tally<'_>) {
         if let Some(stage) = self.stages.get_mut(index) {
-            stage.push(now, item, tally);
-        } else {
-            self.out_cost += item.cost();
-            self.out.push_back(item);
+            return stage.push(now, item, tally);
+        }
+        self.opened |= matches!(item, Item::Open);
+        match item {
+            Item::Data(data) if self.lost => tally.dropped(&data),
+            Item::Open | Item::Fin if self.lost => {}
+            item => {
+                self.out_cost += item.cost();
+                self.out.push_back(item);
+            }
         }
     }
 }

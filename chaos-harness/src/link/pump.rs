@@ -69,7 +69,7 @@ impl Pump<'_> {
         Progress::Yielded
     }
 
-    /// Writes what has passed the stages; `None` when it has done all it can.
+    /// Writes what has passed the stages, each item by itself, as a slicer wants it; `None` when it has done all it can.
     fn flush(&mut self, cx: &mut Context<'_>) -> Option<Progress> {
         loop {
             match (self.lane.front()?, self.sink) {
@@ -77,6 +77,7 @@ impl Pump<'_> {
                     self.lane.pop();
                     return Some(Progress::Dial);
                 }
+                (Item::Abort(cut), Some(sink)) if cut.waits() && socket::poll_sent(sink, cx).is_pending() => break,
                 (Item::Abort(cut), _) => return Some(Progress::Cut(*cut)),
                 (Item::Data(data), Some(sink)) => match socket::poll_write(sink, cx, data) {
                     Poll::Ready(Ok(n)) => self.count(n),

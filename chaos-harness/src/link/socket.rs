@@ -53,6 +53,33 @@ pub(super) fn send_freely(socket: &impl AsFd) {
     let _ = socket;
 }
 
+/// Whether the kernel has sent all that was written, or registers the task for when it has.
+///
+/// An RST would overtake what has not been sent yet.
+pub(super) fn poll_sent(stream: &TcpStream, cx: &mut Context<'_>) -> Poll<()> {
+    #[cfg(target_os = "linux")]
+    {
+        // From now on the socket counts as writable only when nothing waits to be sent.
+        let _ = SockRef::from(stream).set_tcp_notsent_lowat(1);
+        while let Err(error) = stream.try_io(Interest::WRITABLE, || is_writable(stream)) {
+            if error.kind() != io::ErrorKind::WouldBlock || ready!(stream.poll_write_ready(cx)).is_err() {
+                break;
+            }
+        }
+    }
+    Poll::Ready(())
+}
+
+#[cfg(target_os = "linux")]
+fn is_writable(stream: &TcpStream) -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut fds = [PollFd::new(stream, PollFlags::OUT)];
+    match poll(&mut fds, Some(&Timespec::default()))? {
+        0 => Err(io::ErrorKind::WouldBlock.into()),
+        _ => Ok(()),
+    }
+}
+
 /// Sends the FIN.
 pub(super) fn finish(stream: &TcpStream) {
     // Fails only when the connection is gone already, which the other way finds out.

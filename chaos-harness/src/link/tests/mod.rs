@@ -13,11 +13,15 @@ use tokio::task::JoinHandle;
 use super::*;
 
 mod bulk;
+mod connections;
+mod decisions;
+mod ends;
 mod faults;
 mod intact;
 mod latency;
 mod live;
 mod plain;
+mod shapes;
 mod spec;
 
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

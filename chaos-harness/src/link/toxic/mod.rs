@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `mod.rs` | [`Toxic`], the `Kind` and `Shaper` traits, the list of kinds |
 //! | `schedule.rs` | `Item`, `Schedule`, `Stage`: what a shaper gives out, and when |
+//! | `shared.rs` | what the shapers of one toxic share |
 //! | `dice.rs` | which connections a toxic affects, and the randomness it gets |
 //! | one per kind | plain data, its validation, its shaper |
 //!
@@ -16,18 +17,26 @@
 //! `snake_case`), a JSON Schema, and goes through the checks that hold for all kinds (`tests/spec.rs`).
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::task::AtomicWaker;
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod dice;
 mod schedule;
+mod shared;
 
+use super::CountersSnapshot;
+pub use connection_limit::Excess;
+pub use corrupt::Victims;
 pub(super) use dice::Dice;
+pub use limit_data::Ending;
 use schedule::Schedule;
 pub(super) use schedule::{Cut, Item, Stage, Tally};
+pub(super) use shared::Shared;
 
 /// Declares every kind of toxic: `file: Variant, "what it does"`.
 macro_rules! kinds {
@@ -65,6 +74,21 @@ kinds! {
     black_hole: BlackHole, "Nothing arrives, and nothing is lost: it all arrives once the toxic is gone.";
     refuse: Refuse, "New connections are refused, live ones reset.";
     reset: Reset, "Connections are reset.";
+    slow_open: SlowOpen, "The connection to the callee is made later.";
+    slow_close: SlowClose, "The end of a stream, or of the connection, arrives later.";
+    limit_data: LimitData, "Connections end after a number of bytes.";
+    bandwidth: Bandwidth, "Bytes arrive no faster than a rate.";
+    slicer: Slicer, "The stream arrives in small pieces.";
+    corrupt: Corrupt, "Bits of the stream are flipped.";
+    half_open: HalfOpen, "One end is gone, and the other does not know.";
+    connection_limit: ConnectionLimit, "Only so many connections at a time.";
+}
+
+impl ToxicSpec {
+    /// The direction that people mean when they name none.
+    pub(crate) fn usual(&self) -> Direction {
+        self.as_kind().usual()
+    }
 }
 
 /// A toxic on a link: what, which way, and for which share of the connections.
@@ -114,9 +138,41 @@ impl Toxic {
         self.spec.as_kind().validate()
     }
 
+    /// How often it has bitten, by what its link counted meanwhile, and what that is: `chunks delayed`.
+    pub(crate) fn bites(&self, counted: &CountersSnapshot) -> (u64, &'static str) {
+        self.spec.as_kind().bites(counted)
+    }
+
+    /// Whether it refuses new connections, which a link does not count.
+    pub(crate) fn refuses(&self) -> bool {
+        self.spec.as_kind().refuses()
+    }
+
+    /// Whether it acts on `way`.
+    pub(super) fn covers(&self, way: Way) -> bool {
+        self.spec.as_kind().ways(self.direction).covers(way)
+    }
+
     /// Whether it closes the listening port: refusing all, it leaves nobody to accept.
     pub(super) fn closes_port(&self) -> bool {
-        self.probability >= 1.0 && self.spec.as_kind().refuses()
+        self.probability >= 1.0 && self.refuses()
+    }
+}
+
+/// What people call it: `25% black hole upwards`.
+impl fmt::Display for Toxic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.probability < 1.0 {
+            write!(f, "{:.0}% ", self.probability * 100.0)?;
+        }
+        let kind = self.spec.as_kind();
+        f.write_str(&kind.describe())?;
+        match kind.ways(self.direction) {
+            way if way == kind.usual() => Ok(()),
+            Direction::Up => f.write_str(" upwards"),
+            Direction::Down => f.write_str(" downwards"),
+            Direction::Both => f.write_str(" both ways"),
+        }
     }
 }
 
@@ -134,7 +190,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    pub(super) fn covers(self, way: Way) -> bool {
+    fn covers(self, way: Way) -> bool {
         matches!((self, way), (Self::Both, _) | (Self::Up, Way::Up) | (Self::Down, Way::Down))
     }
 }
@@ -174,7 +230,23 @@ pub(super) trait Kind {
     fn validate(&self) -> Result<(), InvalidField>;
 
     /// The shaper of one way through one connection, from now on.
-    fn shaper(&self, birth: &Birth) -> Box<dyn Shaper>;
+    fn shaper(&self, birth: &Birth<'_>) -> Box<dyn Shaper>;
+
+    /// What people call it: `latency 5s`.
+    fn describe(&self) -> String;
+
+    /// How often it has bitten, as the link counts, and what was counted: `chunks delayed`.
+    fn bites(&self, counted: &CountersSnapshot) -> (u64, &'static str);
+
+    /// The direction that goes without saying.
+    fn usual(&self) -> Direction {
+        Direction::Both
+    }
+
+    /// The ways in which it has to act to act in `direction`.
+    fn ways(&self, direction: Direction) -> Direction {
+        direction
+    }
 
     /// Whether new connections are refused.
     fn refuses(&self) -> bool {
@@ -183,15 +255,21 @@ pub(super) trait Kind {
 }
 
 /// Where and when a shaper comes to be: as a connection opens, or as a toxic is added to a live one.
-pub(super) struct Birth {
+pub(super) struct Birth<'a> {
     /// The moment from which the shaper acts.
     pub(super) now: Instant,
     /// The way it acts.
     pub(super) way: Way,
     pub(super) dice: Dice,
+    /// Whether the caller's wish to connect has passed already.
+    pub(super) live: bool,
+    /// What all shapers of the toxic share.
+    pub(super) shared: &'a Shared,
+    /// Wakes the connection, for a shaper whose deadline depends on others.
+    pub(super) task: &'a Arc<AtomicWaker>,
 }
 
-impl Birth {
+impl Birth<'_> {
     /// The shaper's randomness: the same for the same seed, connection, toxic and way.
     pub(super) fn rng(&self) -> ChaCha8Rng {
         self.dice.way(self.way)
@@ -217,11 +295,21 @@ pub(super) trait Shaper: Send {
     }
 
     /// Acts: called once [`Self::deadline`] has passed, which must then move on.
-    fn expire(&mut self, _schedule: &mut Schedule<'_>) {}
+    fn expire(&mut self, _now: Instant, _schedule: &mut Schedule<'_>) {}
+
+    /// Most that it wants to hold, in bytes: while it holds more, the sender has to wait.
+    fn appetite(&self) -> usize {
+        usize::MAX
+    }
 }
 
 /// Longest duration that a toxic accepts.
 pub const LONGEST: Duration = Duration::from_secs(3600);
+
+/// `5s`, `1m 30s`.
+fn time(duration: Duration) -> impl fmt::Display {
+    humantime::format_duration(duration)
+}
 
 fn check_duration(field: &'static str, duration: Duration) -> Result<(), InvalidField> {
     if duration > LONGEST {

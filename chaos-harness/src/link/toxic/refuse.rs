@@ -5,7 +5,7 @@ use std::time::Instant;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Birth, Cut, InvalidField, Item, Kind, Schedule, Shaper};
+use super::{Birth, CountersSnapshot, Cut, InvalidField, Item, Kind, Schedule, Shaper};
 
 /// New connections get `ECONNREFUSED` from the kernel, as from a host where nobody listens; live ones are reset.
 ///
@@ -20,12 +20,20 @@ impl Kind for Refuse {
         Ok(())
     }
 
-    fn shaper(&self, birth: &Birth) -> Box<dyn Shaper> {
+    fn shaper(&self, birth: &Birth<'_>) -> Box<dyn Shaper> {
         Box::new(Rejection { at: Some(birth.now) })
     }
 
     fn refuses(&self) -> bool {
         true
+    }
+
+    fn describe(&self) -> String {
+        "refused connections".to_owned()
+    }
+
+    fn bites(&self, counted: &CountersSnapshot) -> (u64, &'static str) {
+        (counted.refused, "connections cut")
     }
 }
 
@@ -42,7 +50,7 @@ impl Shaper for Rejection {
         self.at
     }
 
-    fn expire(&mut self, schedule: &mut Schedule<'_>) {
+    fn expire(&mut self, _now: Instant, schedule: &mut Schedule<'_>) {
         self.at = None;
         schedule.cut(Cut::Refused);
     }

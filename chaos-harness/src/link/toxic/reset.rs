@@ -6,7 +6,7 @@ use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Birth, Cut, InvalidField, Item, Kind, Schedule, Shaper, check_duration};
+use super::{Birth, CountersSnapshot, Cut, InvalidField, Item, Kind, Schedule, Shaper, check_duration};
 
 /// Connections are reset (`RST` to both ends): live ones at once, new ones as soon as they are accepted.
 ///
@@ -29,13 +29,21 @@ impl Kind for Reset {
         self.after.map_or(Ok(()), |after| check_duration("after", after))
     }
 
-    fn shaper(&self, birth: &Birth) -> Box<dyn Shaper> {
+    fn shaper(&self, birth: &Birth<'_>) -> Box<dyn Shaper> {
         let at = match (self.after, self.after_bytes) {
             (Some(after), _) => Some(birth.now + after),
             (None, Some(_)) => None,
             (None, None) => Some(birth.now),
         };
         Box::new(Fuse { at, bytes: self.after_bytes })
+    }
+
+    fn describe(&self) -> String {
+        "reset connections".to_owned()
+    }
+
+    fn bites(&self, counted: &CountersSnapshot) -> (u64, &'static str) {
+        (counted.reset, "connections reset")
     }
 }
 
@@ -72,7 +80,7 @@ impl Shaper for Fuse {
         self.at
     }
 
-    fn expire(&mut self, schedule: &mut Schedule<'_>) {
+    fn expire(&mut self, _now: Instant, schedule: &mut Schedule<'_>) {
         self.at = None;
         schedule.cut(Cut::Reset);
     }

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::Shaper;
-use crate::link::counters::Counters;
+use super::{Ending, Shaper, Way};
+use crate::link::counters::{Counter, Counters};
 
 /// What travels one way through a connection.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ impl Item {
         OVERHEAD + self.bytes()
     }
 
-    fn bytes(&self) -> usize {
+    pub(in crate::link) fn bytes(&self) -> usize {
         match self {
             Self::Data(data) => data.len(),
             Self::Spooled(len) => *len,
@@ -41,17 +41,37 @@ impl Item {
     }
 }
 
-/// Why a connection was cut.
+/// Why a connection was cut, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::link) enum Cut {
     /// A toxic reset it.
     Reset,
     /// A toxic refused it.
     Refused,
+    /// A toxic closed it: both streams end.
+    Closed,
+    /// Its budget was spent.
+    Spent(Ending),
+    /// There were too many.
+    Full,
+    /// A toxic let the end to which this way leads vanish, without a word to the other.
+    Lost(Way),
     /// One end reset it, or the callee could not be reached.
     Peer,
     /// The link shut down.
     Shutdown,
+}
+
+impl Cut {
+    /// Whether what went before must have been sent first.
+    pub(in crate::link) fn waits(self) -> bool {
+        matches!(self, Self::Spent(_))
+    }
+
+    /// Whether it ends both streams rather than the connection.
+    pub(in crate::link) fn is_orderly(self) -> bool {
+        matches!(self, Self::Closed | Self::Spent(Ending::End))
+    }
 }
 
 /// Where a shaper puts what it passes on: a queue that keeps the order.
@@ -67,12 +87,24 @@ pub(in crate::link) struct Schedule<'a> {
 #[derive(Clone, Copy)]
 pub(in crate::link) struct Tally<'a>(pub(in crate::link) Option<&'a Counters>);
 
+impl Tally<'_> {
+    /// Counts bytes that were lost on purpose.
+    pub(in crate::link) fn dropped(&self, data: &Bytes) {
+        self.count(|counters| &counters.dropped_bytes, data.len() as u64);
+    }
+
+    fn count(&self, counter: impl Fn(&Counters) -> &Counter, n: u64) {
+        if let Some(counters) = self.0 {
+            counter(counters).add(n);
+        }
+    }
+}
+
 impl Schedule<'_> {
     /// Lets `item` go at `due`, and not before those that went in earlier.
     pub(in crate::link) fn at(&mut self, due: Instant, item: Item) {
-        if let (Some(counters), true, bytes @ 1..) = (self.tally.0, due > self.arrived, item.bytes()) {
-            counters.delayed_bytes.add(bytes as u64);
-            counters.delayed_chunks.add(1);
+        if let (Some(counters), true) = (self.tally.0, due > self.arrived) {
+            counters.delayed(&item);
         }
         self.keep(Some(due), item);
     }
@@ -86,6 +118,42 @@ impl Schedule<'_> {
             }
         }
         self.keep(None, item);
+    }
+
+    /// Keeps `item`, and all behind it, until it is [released](Self::release).
+    pub(in crate::link) fn wait(&mut self, item: Item) {
+        self.keep(None, item);
+    }
+
+    /// Lets the first `bytes` of what waits go at `due`, apart from the rest, with what carries no bytes behind them.
+    pub(in crate::link) fn release(&mut self, due: Instant, mut bytes: usize) {
+        let mut index = self.queue.iter().take_while(|held| held.due.is_some()).count();
+        while let Some(held) = self.queue.get_mut(index) {
+            match &mut held.item {
+                Item::Data(data) if data.len() > bytes => {
+                    if bytes > 0 {
+                        let piece =
+                            Held { arrived: held.arrived, due: Some(due), item: Item::Data(data.split_to(bytes)) };
+                        *self.cost += OVERHEAD;
+                        self.queue.insert(index, piece);
+                    }
+                    return;
+                }
+                item => bytes -= item.bytes(),
+            }
+            held.due = Some(due);
+            index += 1;
+        }
+    }
+
+    /// Loses `data` on purpose.
+    pub(in crate::link) fn discard(&mut self, data: &Bytes) {
+        self.tally.dropped(data);
+    }
+
+    /// Adds `n` to a counter.
+    pub(in crate::link) fn count(&mut self, counter: impl Fn(&Counters) -> &Counter, n: u64) {
+        self.tally.count(counter, n);
     }
 
     fn keep(&mut self, due: Option<Instant>, item: Item) {
@@ -141,9 +209,9 @@ impl Stage {
     pub(in crate::link) fn expire(&mut self, now: Instant, tally: Tally<'_>) -> Option<Cut> {
         if self.shaper.deadline().is_some_and(|deadline| deadline <= now) {
             let Self { queue, cost, cut, .. } = self;
-            self.shaper.expire(&mut Schedule { queue, cost, cut, arrived: now, tally });
+            self.shaper.expire(now, &mut Schedule { queue, cost, cut, arrived: now, tally });
         }
-        self.cut
+        self.cut.take()
     }
 
     /// When it has to be looked at again, if nothing else happens.
@@ -153,11 +221,19 @@ impl Stage {
     }
 
     /// Goes on with another shaper, for which what is held counts as having arrived when it did.
-    pub(in crate::link) fn reshape(&mut self, shaper: Box<dyn Shaper>) {
+    ///
+    /// What was due has been shaped, and only waits for the next stage to take it.
+    pub(in crate::link) fn reshape(&mut self, shaper: Box<dyn Shaper>, now: Instant) {
         self.shaper = shaper;
         self.cost = 0;
         for held in std::mem::take(&mut self.queue) {
-            self.push(held.arrived, held.item, Tally(None));
+            match held.due.is_some_and(|due| due <= now) {
+                true => {
+                    self.cost += held.item.cost();
+                    self.queue.push_back(held);
+                }
+                false => self.push(held.arrived, held.item, Tally(None)),
+            }
         }
     }
 
@@ -174,6 +250,11 @@ impl Stage {
     /// All that it held, in order.
     pub(in crate::link) fn into_items(self) -> impl Iterator<Item = Item> {
         self.queue.into_iter().map(|held| held.item)
+    }
+
+    /// Whether it holds as much as it wants to.
+    pub(in crate::link) fn is_full(&self) -> bool {
+        self.cost >= self.shaper.appetite()
     }
 
     /// Memory that it holds, in bytes.
