@@ -107,6 +107,21 @@ fn an_earlier_interrupted_run_does_not_count() {
     assert!(interrupted.exists(), "reading removes nothing");
 }
 
+/// Its writer was killed after the rename, and before it removed the `.partial` file.
+#[test]
+fn of_one_run_the_whole_journal_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let partial = fixtures::write_interrupted(folder.path());
+    let whole = fixtures::write(folder.path(), &fixtures::named("checkout_is_interrupted"));
+    let other = fixtures::write(folder.path(), &fixtures::named("another"));
+    let paths = || read_dir(folder.path()).unwrap().into_iter().map(|entry| entry.path).collect::<Vec<_>>();
+    assert_eq!(paths(), [other.as_path(), whole.as_path()]);
+    fs::write(&partial, "\0\0\0").unwrap();
+    assert_eq!(paths(), [other.as_path(), whole.as_path()], "a damaged one is no other run");
+    fs::write(&whole, "{").unwrap();
+    assert_eq!(paths().len(), 3, "a whole one that cannot be read hides nothing");
+}
+
 #[test]
 fn another_version_is_refused_by_number() {
     let folder = tempfile::tempdir().unwrap();
