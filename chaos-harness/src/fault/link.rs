@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Attestation, FaultError, FaultKind, Injected};
 use crate::environment::Environment;
 use crate::link::toxic::Latency;
-use crate::link::{CountersSnapshot, Direction, LinkError, LinkProxy, Toxic, ToxicSpec};
+use crate::link::{CountersSnapshot, Direction, LinkError, LinkName, LinkProxy, Toxic, ToxicSpec};
 use crate::runtime::Capability;
 use crate::topology::{Topology, USERS};
 
@@ -33,6 +33,10 @@ impl FaultKind for LinkFault {
 
     fn services(&self) -> Vec<&str> {
         vec![&self.callee]
+    }
+
+    fn link(&self) -> Option<LinkName> {
+        Some(LinkName::new(&self.caller, &self.callee))
     }
 
     fn requires(&self) -> &'static [Capability] {

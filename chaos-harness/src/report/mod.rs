@@ -19,6 +19,7 @@ pub mod markdown;
 mod measures;
 mod sparkline;
 pub mod text;
+mod traffic;
 mod view;
 mod words;
 

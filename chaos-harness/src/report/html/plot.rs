@@ -30,6 +30,7 @@ pub(super) mod palette {
     pub(in super::super) const FAILED: RGBColor = RGBColor(0xc8, 0x46, 0x00);
     pub(in super::super) const MEDIAN: RGBColor = RGBColor(0x00, 0x72, 0xb2);
     pub(in super::super) const LIMIT: RGBColor = RGBColor(0x24, 0x29, 0x30);
+    pub(in super::super) const DISTURBED: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
     pub(in super::super) const ROUTE: RGBColor = RGBColor(0x9b, 0x4d, 0x96);
 }
 
@@ -62,7 +63,7 @@ pub(super) fn draw(view: &View<'_>, size: Size) -> Option<String> {
         return None;
     }
     let lanes = Lanes::of(view, size);
-    let canvas = Canvas::new(size, seconds(view), lanes.height());
+    let canvas = Canvas::new(size, seconds(view), lanes.height(), 3);
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, canvas.pixels()).into_drawing_area();
@@ -72,7 +73,8 @@ pub(super) fn draw(view: &View<'_>, size: Size) -> Option<String> {
     Some(svg)
 }
 
-fn seconds(view: &View<'_>) -> Range<f64> {
+/// The time that is drawn.
+pub(super) fn seconds(view: &View<'_>) -> Range<f64> {
     let window = view.window();
     window.from.as_secs_f64()..window.to.as_secs_f64().max(window.from.as_secs_f64() + 0.1)
 }

@@ -23,7 +23,7 @@ pub fn failure_at(journal: &Journal, path: &Path, style: Style) -> String {
     let mut out = heading(&view, style);
     out += &hypotheses(&view, style);
     for made in &journal.injections {
-        out += &injection(made, style);
+        out += &injection(&view, made, style);
     }
     out += &timeline(&view, style);
     out += &bad_requests(&view);
