@@ -104,7 +104,8 @@ impl LinkTraffic {
     fn push(&mut self, at: usize, open: u64, counted: BTreeMap<String, u64>) {
         put(&mut self.open, at, open);
         for (name, count) in counted.into_iter().filter(|(_, count)| *count > 0) {
-            *self.totals.entry(name.clone()).or_default() += count;
+            let total = self.totals.entry(name.clone()).or_default();
+            *total = total.saturating_add(count);
             put(self.counted.entry(name).or_default(), at, count);
         }
     }

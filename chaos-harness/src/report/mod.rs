@@ -11,6 +11,7 @@
 
 pub mod annotations;
 pub mod baseline;
+mod course;
 mod gate;
 pub mod html;
 pub mod json;

@@ -107,7 +107,8 @@ fn get(counted: &BTreeMap<String, u64>, name: &str) -> u64 {
     counted.get(name).copied().unwrap_or(0)
 }
 
-fn is_disturbance(name: &str) -> bool {
+/// Whether a counter tells of something that went wrong.
+pub(super) fn is_disturbance(name: &str) -> bool {
     !PLAIN.contains(&name) && !is_level(name)
 }
 
@@ -138,124 +139,6 @@ fn told(name: &str, count: u64) -> String {
     }
 }
 
-/// A link's traffic in bins of one width, for drawing. Rates are per second.
-pub(super) struct Bins {
-    /// Start of the first bin, in seconds.
-    from: f64,
-    /// Width of a bin, in seconds.
-    width: f64,
-    /// The bins, empty ones included.
-    pub(super) bins: Vec<Bin>,
-}
-
-/// One bin.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Bin {
-    /// Bytes a second to the callee.
-    pub(super) up: f64,
-    /// Bytes a second to the caller.
-    pub(super) down: f64,
-    /// The share of the traffic that something happened to, 0 to 1: of bytes, connections, HTTP requests or
-    /// datagrams, whichever is the greatest.
-    pub(super) disturbed: f64,
-}
-
-/// The most bins that can be told apart in a small plot, and the least width of one.
-const MOST_BINS: f64 = 100.0;
-const NARROWEST: f64 = 0.25;
-
-impl Bins {
-    pub(super) fn of(view: &View<'_>, link: &LinkTraffic) -> Self {
-        let window = view.window();
-        let (from, length) = (window.from.as_secs_f64(), window.length().as_secs_f64());
-        let width = (length / MOST_BINS).max(NARROWEST);
-        let mut bins = vec![Counts::default(); ((length / width).ceil() as usize).max(1)];
-        for (at, (start, end)) in view.journal.links.intervals().enumerate() {
-            let counts = Counts::of(link, at);
-            let (start, end) = ((start.as_secs_f64() - from) / width, (end.as_secs_f64() - from) / width);
-            spread(&mut bins, &counts, start, end);
-        }
-        Self { from, width, bins: bins.iter().map(|counts| counts.rates(width)).collect() }
-    }
-
-    /// The start of a bin, in seconds.
-    pub(super) fn at(&self, bin: usize) -> f64 {
-        self.from + self.width * bin as f64
-    }
-}
-
-/// Adds counts to the bins in proportion to how much of the interval lies in each; `start` and `end` are in bins.
-fn spread(bins: &mut [Counts], counts: &Counts, start: f64, end: f64) {
-    let length = end - start;
-    if counts.is_empty() || !(length > 0.0) || end <= 0.0 {
-        return;
-    }
-    let (first, last) = (start.max(0.0) as usize, (end.ceil() as usize).min(bins.len()));
-    for (at, bin) in bins.iter_mut().enumerate().take(last).skip(first) {
-        let overlap = (end.min(at as f64 + 1.0) - start.max(at as f64)).max(0.0);
-        bin.add(counts, overlap / length);
-    }
-}
-
-/// What was counted, sorted by what it is a share of.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Counts {
-    up: f64,
-    down: f64,
-    hurt_bytes: f64,
-    connections: f64,
-    hurt_connections: f64,
-    requests: f64,
-    hurt_requests: f64,
-}
-
-impl Counts {
-    /// What a link counted in the interval `at`.
-    fn of(link: &LinkTraffic, at: usize) -> Self {
-        let mut counts = Self { connections: nth(&link.open, at), ..Self::default() };
-        for (name, column) in &link.counted {
-            let count = nth(column, at);
-            match name.as_str() {
-                "bytes_up" => counts.up += count,
-                "bytes_down" => counts.down += count,
-                "http_requests" => counts.requests += count,
-                "accepted" | "datagrams_up" | "datagrams_down" => counts.connections += count,
-                name if !is_disturbance(name) || name.ends_with("_chunks") => {}
-                name if name.ends_with("_bytes") => counts.hurt_bytes += count,
-                name if name.starts_with("http_") => counts.hurt_requests += count,
-                _ => counts.hurt_connections += count,
-            }
-        }
-        counts
-    }
-
-    fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    fn add(&mut self, other: &Self, share: f64) {
-        self.up += other.up * share;
-        self.down += other.down * share;
-        self.hurt_bytes += other.hurt_bytes * share;
-        self.connections += other.connections * share;
-        self.hurt_connections += other.hurt_connections * share;
-        self.requests += other.requests * share;
-        self.hurt_requests += other.hurt_requests * share;
-    }
-
-    fn rates(&self, width: f64) -> Bin {
-        let share = |hurt: f64, all: f64| if hurt > 0.0 { hurt / all.max(hurt) } else { 0.0 };
-        let bytes = share(self.hurt_bytes, self.up + self.down);
-        let connections = share(self.hurt_connections, self.connections);
-        let requests = share(self.hurt_requests, self.requests);
-        Bin { up: self.up / width, down: self.down / width, disturbed: bytes.max(connections).max(requests) }
-    }
-}
-
-fn nth(column: &[u64], at: usize) -> f64 {
-    column.get(at).map_or(0.0, |count| *count as f64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,26 +158,5 @@ mod tests {
         }
         let counted = [("accepted".to_owned(), 9), ("reset".to_owned(), 1), ("stalls".to_owned(), 0)].into();
         assert_eq!(disturbances(&counted), "1 connection reset");
-    }
-
-    #[test]
-    fn an_interval_is_spread_over_the_bins_that_it_overlaps() {
-        let counts = Counts { up: 100.0, ..Counts::default() };
-        let mut bins = [Counts::default(); 4];
-        spread(&mut bins, &counts, 0.5, 2.5);
-        assert_eq!(bins.map(|bin| bin.up), [25.0, 50.0, 25.0, 0.0]);
-        spread(&mut bins, &counts, -1.0, 1.0);
-        assert_eq!(bins[0].up, 75.0, "what came before the first bin is not drawn");
-        spread(&mut bins, &counts, 3.0, 3.0);
-        spread(&mut bins, &counts, 9.0, 10.0);
-        assert_eq!(bins.map(|bin| bin.up), [75.0, 50.0, 25.0, 0.0]);
-    }
-
-    #[test]
-    fn the_disturbed_share_is_the_greatest() {
-        let counts = Counts { up: 10.0, down: 90.0, hurt_bytes: 20.0, connections: 4.0, ..Counts::default() };
-        assert_eq!(counts.rates(0.5), Bin { up: 20.0, down: 180.0, disturbed: 0.2 });
-        assert_eq!(Counts { hurt_connections: 2.0, ..counts }.rates(0.5).disturbed, 0.5);
-        assert_eq!(Counts { hurt_requests: 2.0, ..counts }.rates(0.5).disturbed, 1.0, "more than passed is all");
     }
 }

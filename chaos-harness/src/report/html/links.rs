@@ -10,10 +10,11 @@ use plotters::style::Color;
 
 use super::lanes::Lanes;
 use super::panel::{Canvas, Panel};
-use super::plot::palette::{DISTURBED, GOOD, GRID, MEDIAN};
+use super::plot::palette::{FAULT, GOOD, GRID, MEDIAN};
 use super::plot::{Area, Drawn, Size, seconds};
 use super::series::{Filled, Run};
-use crate::report::traffic::{Bin, Bins, LinkView, links};
+use crate::report::course::{Bin, Course};
+use crate::report::traffic::{LinkView, links};
 use crate::report::{View, words};
 
 /// A plot that fits a telephone, and three times beside each other on a screen.
@@ -31,7 +32,7 @@ pub(super) fn section(view: &View<'_>) -> Markup {
     html! {
         h3 { "Links" }
         div.links { @for link in links.iter().take(MOST) { (figure(view, link)) } }
-        p.note { "Bytes per second to the callee (up) and to the caller (down). The band on top is the share of the traffic that something happened to; full height is all of it." }
+        p.note { "Bytes per second to the callee (up) and to the caller (down). Where something happened to the traffic, the band on top shows to which share of it; full height is all." }
         details { summary { "What " (words::count(links.len(), "link")) " counted" } (table(&links)) }
     }
 }
@@ -44,7 +45,7 @@ fn figure(view: &View<'_>, link: &LinkView<'_>) -> Markup {
         figure.link.faulted[!link.faults.is_empty()] {
             figcaption {
                 strong { (link.name()) }
-                @for fault in &link.faults { " " span.fault { (words::line(fault)) } }
+                @for fault in &link.faults { " " span.fault { (short(fault, link)) } }
                 span.counted {
                     (connections) ", " (link.up()) " up, " (link.down()) " down"
                     @if !disturbed.is_empty() { "; " (disturbed) }
@@ -53,6 +54,12 @@ fn figure(view: &View<'_>, link: &LinkView<'_>) -> Markup {
             @if let Some(drawn) = draw(view, link) { div.plot role="img" aria-label=(label) { (PreEscaped(drawn)) } }
         }
     }
+}
+
+/// A fault without the link's name, which stands beside it.
+fn short(fault: &str, link: &LinkView<'_>) -> String {
+    let fault = words::line(fault);
+    fault.strip_suffix(&format!(" on {}", link.name())).unwrap_or(&fault).to_owned()
 }
 
 fn table(links: &[LinkView<'_>]) -> Markup {
@@ -72,71 +79,74 @@ fn table(links: &[LinkView<'_>]) -> Markup {
 
 /// The plot as an SVG element; `None` when nothing passed the link.
 fn draw(view: &View<'_>, link: &LinkView<'_>) -> Option<String> {
-    let bins = Bins::of(view, link.traffic);
-    let most = bins.bins.iter().map(|bin| bin.up.max(bin.down)).fold(0.0, f64::max);
-    let disturbed = bins.bins.iter().any(|bin| bin.disturbed > 0.0);
-    if most <= 0.0 && !disturbed {
+    let course = Course::of(view, link.traffic);
+    if course.is_empty() {
         return None;
     }
-    let canvas = Canvas::new(SMALL, seconds(view), 0, 1);
-    let lanes = Lanes::of(view, SMALL);
+    let canvas = Canvas::small(SMALL, seconds(view));
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, canvas.pixels()).into_drawing_area();
-        let is_faulted = !link.faults.is_empty();
-        draw_all(&root, &canvas, &lanes, &bins, most, is_faulted).and_then(|()| root.present()).ok()?;
+        let lanes = Lanes::of(view, SMALL);
+        draw_all(&root, &canvas, &lanes, &course, !link.faults.is_empty()).and_then(|()| root.present()).ok()?;
     }
     Some(svg)
 }
 
-fn draw_all(root: &Area<'_>, canvas: &Canvas, lanes: &Lanes, bins: &Bins, most: f64, is_faulted: bool) -> Drawn {
-    let panel = panel(bins, most);
+fn draw_all(root: &Area<'_>, canvas: &Canvas, lanes: &Lanes, course: &Course, is_faulted: bool) -> Drawn {
+    let panel = panel(course);
     canvas.draw_frame(root, 0, &panel)?;
     panel.draw_areas(root, canvas, 0)?;
     lanes.shade(root, canvas, 0)?;
     panel.draw_lines(root, canvas, 0)?;
-    draw_shares(root, canvas, bins)?;
+    draw_shares(root, canvas, course)?;
     if is_faulted {
         lanes.mark(root, canvas, 0)?;
     }
     canvas.draw_ticks(root)
 }
 
-fn panel(bins: &Bins, most: f64) -> Panel {
+fn panel(course: &Course) -> Panel {
+    let most = course.bins.iter().map(|bin| bin.up.max(bin.down)).fold(0.0, f64::max);
     let (unit, name) = match most {
         most if most >= 1e6 => (1e6, "MB/s"),
         most if most >= 1e3 => (1e3, "kB/s"),
         _ => (1.0, "B/s"),
     };
-    let top = (most / unit).max(1.0) / (SHARES.start - 0.04);
-    let mut panel = Panel::linear("traffic", name, 0.0..top);
-    panel.labelled = SHARES.start;
-    panel.areas = vec![Filled { colour: GOOD, outline: under(bins, |bin| bin.down / unit) }];
-    panel.line(MEDIAN, vec![steps(bins, |bin| bin.up / unit)]);
-    panel.legend = vec![("up", MEDIAN), ("down", GOOD), ("disturbed share", DISTURBED)];
+    let labelled = if course.shares.is_empty() { 1.0 } else { SHARES.start };
+    let mut panel = Panel::linear("traffic", name, 0.0..(most / unit).max(1.0) * 1.06 / labelled);
+    panel.labelled = labelled;
+    panel.areas = vec![Filled { colour: GOOD, outline: under(course, |bin| bin.down / unit) }];
+    panel.line(MEDIAN, vec![steps(course, |bin| bin.up / unit)]);
+    panel.legend = vec![("up", MEDIAN), ("down", GOOD)];
+    if !course.shares.is_empty() {
+        panel.legend.push(("disturbed share", FAULT));
+    }
     panel
 }
 
-/// The band on top: its ground, and the share of each bin.
-fn draw_shares(root: &Area<'_>, canvas: &Canvas, bins: &Bins) -> Drawn {
+/// The band on top, where anything was disturbed: its ground, and the shares.
+fn draw_shares(root: &Area<'_>, canvas: &Canvas, course: &Course) -> Drawn {
     let y = |share: f64| canvas.y(0, SHARES.start + share * (SHARES.end - SHARES.start));
-    let ground = [(canvas.left(), y(1.0)), (canvas.right(), y(0.0))];
-    root.draw(&Rectangle::new(ground, GRID.filled()))?;
-    for (at, bin) in bins.bins.iter().enumerate().filter(|(_, bin)| bin.disturbed > 0.0) {
-        let corners = [(canvas.x(bins.at(at)), y(bin.disturbed)), (canvas.x(bins.at(at + 1)), y(0.0))];
-        root.draw(&Rectangle::new(corners, DISTURBED.filled()))?;
+    if !course.shares.is_empty() {
+        let ground = [(canvas.left(), y(1.0)), (canvas.right(), y(0.0))];
+        root.draw(&Rectangle::new(ground, GRID.filled()))?;
+    }
+    for disturbed in &course.shares {
+        let corners = [(canvas.x(disturbed.from), y(disturbed.share)), (canvas.x(disturbed.until), y(0.0))];
+        root.draw(&Rectangle::new(corners, FAULT.filled()))?;
     }
     Ok(())
 }
 
 /// Two points for each bin: a rate is flat over its bin.
-fn steps(bins: &Bins, rate: impl Fn(&Bin) -> f64) -> Run {
-    let flat = |(at, bin)| [(bins.at(at), rate(bin)), (bins.at(at + 1), rate(bin))];
-    bins.bins.iter().enumerate().flat_map(flat).collect()
+fn steps(course: &Course, rate: impl Fn(&Bin) -> f64) -> Run {
+    let flat = |(at, bin)| [(course.at(at), rate(bin)), (course.at(at + 1), rate(bin))];
+    course.bins.iter().enumerate().flat_map(flat).collect()
 }
 
 /// The area under the steps.
-fn under(bins: &Bins, rate: impl Fn(&Bin) -> f64) -> Run {
-    let ends = [(bins.at(bins.bins.len()), 0.0), (bins.at(0), 0.0)];
-    steps(bins, rate).into_iter().chain(ends).collect()
+fn under(course: &Course, rate: impl Fn(&Bin) -> f64) -> Run {
+    let ends = [(course.at(course.bins.len()), 0.0), (course.at(0), 0.0)];
+    steps(course, rate).into_iter().chain(ends).collect()
 }

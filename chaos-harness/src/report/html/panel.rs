@@ -123,12 +123,19 @@ pub(super) struct Canvas {
     pub(super) time: Range<f64>,
     top: i32,
     rows: usize,
+    /// Height of what is below the panels, in CSS pixels.
+    foot: i32,
 }
 
 impl Canvas {
     /// A canvas with `lanes` CSS pixels above the panels, of which there are `rows`.
     pub(super) fn new(size: Size, time: Range<f64>, lanes: i32, rows: usize) -> Self {
-        Self { size, time, top: lanes, rows }
+        Self { size, time, top: lanes, rows, foot: size.letters * 3 + 6 }
+    }
+
+    /// A canvas for one panel, whose time axis has numbers and no words.
+    pub(super) fn small(size: Size, time: Range<f64>) -> Self {
+        Self { foot: size.letters + 10, ..Self::new(size, time, 0, 1) }
     }
 
     fn title(&self) -> i32 {
@@ -137,7 +144,7 @@ impl Canvas {
 
     /// Width and height of the drawing.
     pub(super) fn pixels(&self) -> (u32, u32) {
-        let height = self.top + self.rows as i32 * (self.title() + self.size.panel) + self.size.letters * 3 + 6;
+        let height = self.top + self.rows as i32 * (self.title() + self.size.panel) + self.foot;
         ((self.size.width * FINE) as u32, (height * FINE) as u32)
     }
 

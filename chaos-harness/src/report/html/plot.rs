@@ -30,7 +30,6 @@ pub(super) mod palette {
     pub(in super::super) const FAILED: RGBColor = RGBColor(0xc8, 0x46, 0x00);
     pub(in super::super) const MEDIAN: RGBColor = RGBColor(0x00, 0x72, 0xb2);
     pub(in super::super) const LIMIT: RGBColor = RGBColor(0x24, 0x29, 0x30);
-    pub(in super::super) const DISTURBED: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
     pub(in super::super) const ROUTE: RGBColor = RGBColor(0x9b, 0x4d, 0x96);
 }
 
