@@ -218,9 +218,12 @@ async fn the_journal_tells_what_the_links_saw(lab: Lab) -> chaos_harness::Result
     let rolled_back = made.rolled_back.expect("it was rolled back");
     let counted = |counter, from, to| traffic.counted(name, counter, from, to);
     assert_eq!(name.to_string(), "users -> product");
-    assert_eq!(counted("delayed_chunks", Duration::ZERO, made.began - 50.millis()), 0, "before the fault");
+    let begins =
+        journal.events.iter().find(|event| phase(&event.what) == Some(Phase::Inject)).expect("it was injected");
+    let before = Duration::from_micros(begins.at_us);
+    assert_eq!(counted("delayed_chunks", Duration::ZERO, before), 0, "before the fault");
     assert!(counted("delayed_chunks", made.began, rolled_back) > 20, "{traffic:?}");
-    assert!(counted("bytes_up", Duration::ZERO, made.began) > 1_000, "the baseline is counted too");
+    assert!(counted("bytes_up", Duration::ZERO, before) > 1_000, "the baseline is counted too");
     let link = traffic.of(name).expect("the link is there");
     assert!(link.total("accepted") > 0 && link.open.iter().any(|open| *open > 0), "{link:?}");
     let sums = link.counted.iter().map(|(name, column)| (name.clone(), column.iter().sum()));
