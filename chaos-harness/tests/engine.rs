@@ -1,10 +1,11 @@
 //! The engine on real processes: what is never upheld, what is refused, what is undone.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chaos_harness::experiment::{Expectation, Plan};
 use chaos_harness::hypothesis::{Aborted, Inconclusive, Scope};
-use chaos_harness::journal::{Journal, Phase, What};
+use chaos_harness::journal::{Event, Journal, Phase, What};
 use chaos_harness::prelude::*;
 use chaos_harness::topology::InstanceId;
 
@@ -196,6 +197,50 @@ async fn the_steps_can_be_taken_one_by_one(lab: Lab) -> chaos_harness::Result<Ve
     session.recover().await?;
     session.hold(500.millis()).await?;
     session.judge().await
+}
+
+/// `inventory` asks `product` once for each of its requests.
+#[chaos_test(runtime = "process")]
+async fn the_journal_tells_what_the_links_saw(lab: Lab) -> chaos_harness::Result<()> {
+    let lab = apart(lab);
+    let verdict = lab
+        .experiment(pair())
+        .load(browse())
+        .baseline(700.millis())
+        .inject(link(USERS, "product").latency(20.millis()).hold(700.millis()))
+        .hypothesis(hypothesis!(availability > 95%))
+        .run()
+        .await?;
+    assert!(verdict.is_upheld(), "{verdict}");
+    let journal = last(&lab);
+    let (made, traffic) = (&journal.injections[0], &journal.links);
+    let [name] = made.links.as_slice() else { panic!("{made:?}") };
+    let rolled_back = made.rolled_back.expect("it was rolled back");
+    let counted = |counter, from, to| traffic.counted(name, counter, from, to);
+    assert_eq!(name.to_string(), "users -> product");
+    let begins =
+        journal.events.iter().find(|event| phase(&event.what) == Some(Phase::Inject)).expect("it was injected");
+    let before = Duration::from_micros(begins.at_us);
+    assert_eq!(counted("delayed_chunks", Duration::ZERO, before), 0, "before the fault");
+    assert!(counted("delayed_chunks", made.began, rolled_back) > 20, "{traffic:?}");
+    assert!(counted("bytes_up", Duration::ZERO, before) > 1_000, "the baseline is counted too");
+    let link = traffic.of(name).expect("the link is there");
+    assert!(link.total("accepted") > 0 && link.open.iter().any(|open| *open > 0), "{link:?}");
+    let sums = link.counted.iter().map(|(name, column)| (name.clone(), column.iter().sum()));
+    assert_eq!(sums.collect::<BTreeMap<String, u64>>(), link.totals);
+    let silent = traffic.each.iter().filter(|link| link.totals.is_empty()).map(|link| link.link.to_string());
+    assert_eq!(silent.collect::<Vec<_>>(), ["inventory -> product", "users -> inventory"]);
+    edges_are_those_of_the_phases(&journal);
+    Ok(())
+}
+
+fn edges_are_those_of_the_phases(journal: &Journal) {
+    let traffic = &journal.links;
+    assert!(traffic.intervals().all(|(from, until)| from <= until), "{:?}", traffic.until_us);
+    let edges = |event: &&Event| phase(&event.what) > Some(Phase::Start) || matches!(event.what, What::Injected { .. });
+    for event in journal.events.iter().filter(edges) {
+        assert!(traffic.until_us.contains(&event.at_us), "{event:?} is not at {:?}", traffic.until_us);
+    }
 }
 
 #[chaos_test(runtime = "process")]

@@ -7,7 +7,11 @@ use std::fs;
 use std::path::Path;
 
 use chaos_harness::hypothesis::Verdict;
-use chaos_harness::journal::{Entry, Journal, JournalError, Outlook, Record, Status, Writer, read_dir, read_file};
+use chaos_harness::journal::{
+    Entry, Journal, JournalError, LinkInterval, Outlook, Record, Status, Traffic, TrafficInterval, Writer, read_dir,
+    read_file,
+};
+use chaos_harness::link::LinkName;
 use chaos_harness::measure::SampleColumns;
 use proptest::prelude::*;
 use report_fixtures as fixtures;
@@ -107,6 +111,21 @@ fn an_earlier_interrupted_run_does_not_count() {
     assert!(interrupted.exists(), "reading removes nothing");
 }
 
+/// Its writer was killed after the rename, and before it removed the `.partial` file.
+#[test]
+fn of_one_run_the_whole_journal_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let partial = fixtures::write_interrupted(folder.path());
+    let whole = fixtures::write(folder.path(), &fixtures::named("checkout_is_interrupted"));
+    let other = fixtures::write(folder.path(), &fixtures::named("another"));
+    let paths = || read_dir(folder.path()).unwrap().into_iter().map(|entry| entry.path).collect::<Vec<_>>();
+    assert_eq!(paths(), [other.as_path(), whole.as_path()]);
+    fs::write(&partial, "\0\0\0").unwrap();
+    assert_eq!(paths(), [other.as_path(), whole.as_path()], "a damaged one is no other run");
+    fs::write(&whole, "{").unwrap();
+    assert_eq!(paths().len(), 3, "a whole one that cannot be read hides nothing");
+}
+
 #[test]
 fn another_version_is_refused_by_number() {
     let folder = tempfile::tempdir().unwrap();
@@ -117,6 +136,31 @@ fn another_version_is_refused_by_number() {
     let head = serde_json::json!({ "record": "head", "data": { "owner": "gone", "journal": journal } });
     let partial = read_text(folder.path(), "a.partial", format!("{head}\n").as_bytes()).unwrap_err();
     assert!(matches!(partial, JournalError::Version { found: 999, .. }), "{partial}");
+}
+
+#[test]
+fn a_journal_from_before_the_links_were_watched_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = serde_json::to_value(fixtures::upheld()).unwrap();
+    assert!(journal.as_object_mut().unwrap().remove("links").is_some());
+    assert!(journal["injections"][0].as_object_mut().unwrap().remove("links").is_some());
+    let read = read_text(folder.path(), "a.json", journal.to_string().as_bytes()).unwrap();
+    assert_eq!(read.links, Traffic::default());
+    assert_eq!(read.samples, fixtures::upheld().samples);
+}
+
+#[test]
+fn what_the_links_saw_survives_a_killed_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = Writer::begin(folder.path(), fixtures::named("one")).unwrap();
+    for (from_us, until_us) in [(0, 250_000), (250_000, 260_000)] {
+        let counted = [("bytes_up".to_owned(), until_us)].into();
+        let link = LinkInterval { link: LinkName::new("order", "inventory"), open: 1, counted };
+        writer.add(Record::Traffic(TrafficInterval { from_us, until_us, links: vec![link] })).unwrap();
+    }
+    let running = read_dir(folder.path()).unwrap().remove(0).journal.unwrap();
+    assert_eq!(running.links, writer.journal().links);
+    assert_eq!(running.links.each[0].total("bytes_up"), 510_000);
 }
 
 #[test]

@@ -8,6 +8,9 @@ use futures::future::join_all;
 use crate::link::{LinkError, LinkProxy};
 use crate::topology::{InstanceId, Topology, USERS};
 
+/// Caller and callee, and what the link between them has counted since it was bound.
+pub(crate) type Counted = ((InstanceId, InstanceId), BTreeMap<&'static str, u64>);
+
 /// The proxies by caller and callee.
 #[derive(Debug)]
 pub(super) struct Links(BTreeMap<(InstanceId, InstanceId), LinkProxy>);
@@ -39,6 +42,11 @@ impl Links {
     pub(super) fn between(&self, caller: &str, callee: &str) -> Vec<&LinkProxy> {
         let matching = self.0.iter().filter(|((from, to), _)| from.service == caller && to.service == callee);
         matching.map(|(_, proxy)| proxy).collect()
+    }
+
+    /// What every proxy has counted since it was bound, by the counters' names.
+    pub(super) fn counters(&self) -> impl Iterator<Item = Counted> + '_ {
+        self.0.iter().map(|(pair, proxy)| (pair.clone(), proxy.counters().entries().collect()))
     }
 
     /// Where `caller` finds the instances of `callee`.

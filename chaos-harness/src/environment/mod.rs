@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 pub use error::EnvironmentError;
 
+pub(crate) use self::links::Counted;
 use self::links::Links;
 use crate::link::LinkProxy;
 use crate::runtime::{Change, InstanceSpec, Runtime, RuntimeError};
@@ -65,6 +66,11 @@ impl Environment {
     /// The proxies between the instances of `caller` and those of `callee`.
     pub fn links(&self, caller: &str, callee: &str) -> Vec<&LinkProxy> {
         self.links.between(caller, callee)
+    }
+
+    /// What every link has counted since it was bound.
+    pub(crate) fn counters(&self) -> impl Iterator<Item = Counted> + '_ {
+        self.links.counters()
     }
 
     /// The last `lines` lines of every instance, by its name. What cannot be read says so in its place.

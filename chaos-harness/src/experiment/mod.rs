@@ -19,6 +19,7 @@ mod spans;
 mod start;
 mod steady;
 mod story;
+mod traffic;
 mod watch;
 
 pub use builder::Experiment;

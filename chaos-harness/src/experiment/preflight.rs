@@ -7,7 +7,7 @@ use super::{Plan, dry_run};
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::fault::{FaultError, FaultKind, Injection};
-use crate::journal::{Journal, Phase, SCHEMA_VERSION, Status, Versions, What, Writer};
+use crate::journal::{Journal, Phase, SCHEMA_VERSION, Status, Traffic, Versions, What, Writer};
 use crate::lab::Lab;
 use crate::measure::SampleColumns;
 use crate::runtime::{Choice, EnvironmentId, Runtime, choose, sweep};
@@ -79,6 +79,7 @@ fn empty_journal(lab: &Lab, plan: &Plan, clock: Clock, choice: Choice, runtime: 
         events: Vec::new(),
         injections: Vec::new(),
         samples: SampleColumns::encode(&[]),
+        links: Traffic::default(),
         probes: Vec::new(),
         generator: None,
         steady_state: Vec::new(),

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 
 use super::log::Log;
 use super::steady::SteadyState;
+use super::traffic::TrafficWatch;
 use super::watch::Watch;
 use super::{Plan, observation, preflight};
 use crate::clock::Clock;
@@ -32,10 +33,12 @@ use crate::fault::{FaultKind, Injected, Injection};
 use crate::hypothesis::{Aborted, Finding, Verdict};
 use crate::journal::{InjectionRecord, Phase, Problem, Record, What};
 use crate::lab::Lab;
+use crate::link::LinkName;
 use crate::load::probe::RunningProbes;
 use crate::measure::{Recovery, Tally, Window};
 use crate::progress::Progress;
 use crate::runtime::Runtime;
+use crate::topology::USERS;
 
 /// How often the watch looks at new samples.
 const TICK: Duration = Duration::from_millis(50);
@@ -54,6 +57,7 @@ pub struct Session {
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) environment: Environment,
     pub(super) watch: Watch,
+    pub(super) traffic: TrafficWatch,
     pub(super) probes: Option<RunningProbes>,
     pub(super) steady: SteadyState,
     pub(super) active: Vec<Active>,
@@ -134,6 +138,7 @@ impl Session {
             repetition: self.repetition,
             fault: injection.fault.to_string(),
             mechanism: injected.mechanism(),
+            links: self.links_of(&injection),
             began,
             applied: self.clock.now(),
             rolled_back: None,
@@ -145,8 +150,21 @@ impl Session {
         };
         self.active.push(Active { index, injected });
         self.log.add(Record::Injection { index, record: Box::new(record) })?;
-        self.log.event(What::Injected { injection: index })?;
+        self.edge(What::Injected { injection: index })?;
         Ok(FaultHandle(index))
+    }
+
+    /// The links that a fault is on: the one that it names, or every link to a service that it names.
+    fn links_of(&self, injection: &Injection) -> Vec<LinkName> {
+        if let Some(link) = injection.fault.link() {
+            return vec![link];
+        }
+        let services = injection.fault.services();
+        let mut callers: Vec<&str> = vec![USERS];
+        callers.extend(self.plan.topology.services.keys().map(String::as_str));
+        let links = callers.iter().flat_map(|caller| services.iter().map(|callee| (*caller, *callee)));
+        let exist = links.filter(|(caller, callee)| self.plan.topology.has_link(caller, callee));
+        exist.map(|(caller, callee)| LinkName::new(caller, callee)).collect()
     }
 
     /// Waits for `length` while users are served; ends early when an abort condition comes true.
@@ -214,7 +232,7 @@ impl Session {
         if let Some(problem) = problem {
             self.log.add(Record::Problem(problem))?;
         }
-        self.log.event(What::RolledBack { injection: index })
+        self.edge(What::RolledBack { injection: index })
     }
 
     /// Waits until the steady state is back and holds, at most for the plan's recovery time.
@@ -326,7 +344,20 @@ impl Session {
 
     pub(super) fn phase(&mut self, phase: Phase, detail: &str) -> Result<()> {
         self.progress.step(&phase.to_string(), detail);
-        self.log.event(What::Phase { phase })
+        self.edge(What::Phase { phase })
+    }
+
+    /// Something happens now, and what the links count is told apart by it.
+    fn edge(&mut self, what: What) -> Result<()> {
+        let now = self.clock.now();
+        self.read_traffic(now)?;
+        self.log.event_at(now, what)
+    }
+
+    /// Journals what the links have counted since they were last read.
+    fn read_traffic(&mut self, now: Duration) -> Result<()> {
+        let interval = self.traffic.read(now, self.environment.counters());
+        self.log.add(Record::Traffic(interval))
     }
 
     /// Takes in what has happened since the last look: samples, changes of instances, abort conditions.
@@ -334,6 +365,10 @@ impl Session {
         let seen = self.watch.look(self.clock, &self.plan.limits);
         if let Some(columns) = seen.columns {
             self.log.append(&Record::Samples(columns))?;
+        }
+        let now = self.clock.now();
+        if self.traffic.is_due(now) {
+            self.read_traffic(now)?;
         }
         for (at, what) in seen.changes {
             self.log.event_at(at, what)?;

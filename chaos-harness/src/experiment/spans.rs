@@ -83,6 +83,7 @@ mod tests {
             repetition,
             fault: String::new(),
             mechanism: String::new(),
+            links: Vec::new(),
             began: s(applied),
             applied: s(applied),
             rolled_back: Some(s(rolled_back)),

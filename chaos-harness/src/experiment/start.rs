@@ -7,6 +7,7 @@ use super::log::Log;
 use super::preflight::{self, Opened};
 use super::session::Session;
 use super::steady::SteadyState;
+use super::traffic::TrafficWatch;
 use super::watch::Watch;
 use crate::clock::Clock;
 use crate::environment::Environment;
@@ -29,6 +30,7 @@ impl Session {
         let Opened { runtime, mut log } = preflight::open(lab, &plan, clock).await?;
         progress.step("start", &preflight::describe(&plan, log.journal()));
         log.event(What::Phase { phase: Phase::Start })?;
+        let traffic = TrafficWatch::new(clock.now());
         match start_all(&plan, clock, &runtime).await {
             Ok(Started { environment, watch, probes }) => Ok(Self {
                 load_from: clock.now(),
@@ -40,6 +42,7 @@ impl Session {
                 runtime,
                 environment,
                 watch,
+                traffic,
                 probes,
                 active: Vec::new(),
                 repetition: 1,

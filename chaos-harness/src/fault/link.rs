@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Attestation, FaultError, FaultKind, Injected};
 use crate::environment::Environment;
-use crate::link::{CountersSnapshot, LinkError, LinkProxy, Toxic};
+use crate::link::{CountersSnapshot, LinkError, LinkName, LinkProxy, Toxic};
 use crate::runtime::Capability;
 use crate::topology::{Topology, USERS};
 
@@ -32,6 +32,10 @@ impl FaultKind for LinkFault {
 
     fn services(&self) -> Vec<&str> {
         vec![&self.callee]
+    }
+
+    fn link(&self) -> Option<LinkName> {
+        Some(LinkName::new(&self.caller, &self.callee))
     }
 
     fn requires(&self) -> &'static [Capability] {

@@ -34,6 +34,7 @@ pub use pause::Pause;
 pub use stop::Stop;
 
 use crate::environment::Environment;
+use crate::link::LinkName;
 use crate::runtime::Capability;
 use crate::safety::BlastRadius;
 use crate::topology::Topology;
@@ -46,6 +47,11 @@ pub trait FaultKind: Send + Sync {
 
     /// The services that it touches.
     fn services(&self) -> Vec<&str>;
+
+    /// The link that it is on, when it is on a link and not on a service.
+    fn link(&self) -> Option<LinkName> {
+        None
+    }
 
     /// What the runtime must be able to do.
     fn requires(&self) -> &'static [Capability];

@@ -41,6 +41,7 @@ pub(super) use faults;
 
 use super::{Fault, FaultError, FaultKind, Injected};
 use crate::environment::Environment;
+use crate::link::LinkName;
 use crate::runtime::Capability;
 use crate::safety::BlastRadius;
 use crate::topology::Topology;
@@ -53,6 +54,10 @@ impl FaultKind for Fault {
 
     fn services(&self) -> Vec<&str> {
         self.inner().services()
+    }
+
+    fn link(&self) -> Option<LinkName> {
+        self.inner().link()
     }
 
     fn requires(&self) -> &'static [Capability] {

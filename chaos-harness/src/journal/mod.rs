@@ -8,6 +8,7 @@ mod error;
 mod model;
 mod reader;
 mod record;
+mod traffic;
 mod writer;
 
 pub use error::JournalError;
@@ -17,4 +18,5 @@ pub use model::{
 };
 pub use reader::{Entry, read_dir, read_file};
 pub use record::Record;
+pub use traffic::{LinkInterval, LinkTraffic, Traffic, TrafficInterval};
 pub use writer::Writer;

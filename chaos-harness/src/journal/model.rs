@@ -7,9 +7,11 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Traffic;
 use crate::experiment::{Expectation, Plan};
 use crate::fault::Attestation;
 use crate::hypothesis::{Finding, Verdict};
+use crate::link::LinkName;
 use crate::load::LagReport;
 use crate::measure::{Detection, Recovery, SampleColumns, Series};
 use crate::runtime::{Choice, State};
@@ -52,6 +54,9 @@ pub struct Journal {
     pub routes: Vec<String>,
     /// Every request.
     pub samples: SampleColumns,
+    /// What the links saw. Empty in journals of harnesses that did not look.
+    #[serde(default)]
+    pub links: Traffic,
     /// What the probes read.
     pub probes: Vec<Series>,
     /// How well the load generator kept its schedule.
@@ -197,6 +202,9 @@ pub struct InjectionRecord {
     pub fault: String,
     /// How it was done.
     pub mechanism: String,
+    /// The links that it is on: the one that it names, or every link to a service that it names.
+    #[serde(default)]
+    pub links: Vec<LinkName>,
     /// When the harness began to apply it: the earliest moment at which users can have felt it.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]

@@ -16,7 +16,7 @@ pub struct Entry {
 }
 
 /// Reads every journal in `folder`, sorted by file name. An unreadable file is an entry with an error,
-/// never dropped. Of several runs of one experiment, the latest counts.
+/// never dropped. Of several runs of one experiment, the latest counts; of one run, the whole journal.
 ///
 /// # Errors
 /// When the folder cannot be read; one that does not exist is empty.
@@ -31,7 +31,7 @@ pub fn read_dir(folder: &Path) -> Result<Vec<Entry>, JournalError> {
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "json" || extension == "partial"));
     paths.sort();
     let entries = paths.into_iter().map(|path| Entry { journal: read_file(&path), path }).collect();
-    Ok(latest_runs(entries))
+    Ok(latest_runs(without_remains(entries)))
 }
 
 /// Reads one journal file, `.json` or `.partial`.
@@ -40,13 +40,13 @@ pub fn read_dir(folder: &Path) -> Result<Vec<Entry>, JournalError> {
 /// When it cannot be read, is no journal, was cut off before its first line ended, or is of another version.
 pub fn read_file(path: &Path) -> Result<Journal, JournalError> {
     let bytes = fs::read(path).map_err(|source| JournalError::Io { action: "read", path: path.to_owned(), source })?;
-    let journal = if path.extension().is_some_and(|extension| extension == "partial") {
-        from_records(path, &bytes)?
-    } else {
-        from_whole(path, &bytes)?
-    };
+    let journal = if is_partial(path) { from_records(path, &bytes)? } else { from_whole(path, &bytes)? };
     journal.samples.decode().map_err(|error| malformed(path, error.to_string()))?;
     Ok(journal)
+}
+
+fn is_partial(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "partial")
 }
 
 fn from_whole(path: &Path, bytes: &[u8]) -> Result<Journal, JournalError> {
@@ -88,6 +88,24 @@ fn check_version(path: &Path, journal: &serde_json::Value) -> Result<(), Journal
 
 fn malformed(path: &Path, reason: String) -> JournalError {
     JournalError::Malformed { path: path.to_owned(), reason }
+}
+
+/// Drops the `.partial` files of runs whose whole journal is there: their writer was killed between the rename
+/// and the removal. Such a file counts by its name too, since a crash of the machine may have damaged it.
+fn without_remains(mut entries: Vec<Entry>) -> Vec<Entry> {
+    let whole: Vec<(String, String)> = entries
+        .iter()
+        .filter(|entry| !is_partial(&entry.path))
+        .filter_map(|entry| entry.journal.as_ref().ok())
+        .map(|journal| (journal.run.clone(), journal.partial_file_name()))
+        .collect();
+    entries.retain(|entry| {
+        let run = entry.journal.as_ref().ok().map(|journal| &journal.run);
+        let name = entry.path.file_name().and_then(|name| name.to_str());
+        let is_of = |(whole, partial): &(String, String)| run == Some(whole) || name == Some(partial.as_str());
+        !(is_partial(&entry.path) && whole.iter().any(is_of))
+    });
+    entries
 }
 
 /// Drops the journals of runs that a later run of the same experiment replaced.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Event, InjectionRecord, Journal, Problem, Status};
+use super::{Event, InjectionRecord, Journal, Problem, Status, TrafficInterval};
 use crate::hypothesis::{Finding, Verdict};
 use crate::load::LagReport;
 use crate::measure::{SampleColumns, Series};
@@ -34,6 +34,8 @@ pub enum Record {
     Samples(SampleColumns),
     /// Every request, at the end; replaces the pieces.
     AllSamples(SampleColumns),
+    /// The links were read.
+    Traffic(TrafficInterval),
     /// The probes have stopped.
     Probes(Vec<Series>),
     /// The load generator has stopped.
@@ -59,7 +61,7 @@ pub enum Record {
 }
 
 impl Journal {
-    /// Adds what `record` says. Pieces of samples are appended; everything else replaces what was there.
+    /// Adds what `record` says. Pieces of samples and of traffic are appended; everything else replaces what was there.
     pub fn apply(&mut self, record: Record) {
         match record {
             Record::Head { journal, .. } => *self = *journal,
@@ -68,6 +70,7 @@ impl Journal {
             Record::Injection { record, .. } => self.injections.push(*record),
             Record::Samples(columns) => self.append(&columns),
             Record::AllSamples(columns) => self.samples = columns,
+            Record::Traffic(interval) => self.links.push(interval),
             Record::Probes(series) => self.probes = series,
             Record::Generator(report) => self.generator = Some(report),
             Record::SteadyState(findings) => self.steady_state = findings,

@@ -66,7 +66,9 @@ impl Writer {
         &self.journal
     }
 
-    /// Replaces the `.partial` file by the whole journal, by an atomic rename, and returns both.
+    /// Replaces the `.partial` file by the whole journal, by an atomic rename, and returns the journal and its file.
+    /// The `.partial` file goes only when the whole one would survive a loss of power; whoever reads in between
+    /// finds both, and takes the whole one.
     ///
     /// # Errors
     /// When the file cannot be written; the `.partial` file is then still there.
@@ -82,6 +84,8 @@ impl Writer {
             drop(buffer);
             file.as_file().sync_all()?;
             file.persist(&self.path)?;
+            // The rename is an entry of the folder, and durable only with it.
+            File::open(folder)?.sync_all()?;
             fs::remove_file(&self.partial_path)
         };
         write().map_err(|source| self.io("complete", source))?;

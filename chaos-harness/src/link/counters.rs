@@ -52,6 +52,11 @@ impl Counters {
     }
 }
 
+/// Whether the counter of that name is a level, like what is open now, and no count that only grows.
+pub(crate) fn is_level(name: &str) -> bool {
+    name.starts_with("active")
+}
+
 macro_rules! counters {
     ($($(#[$doc:meta])+ $name:ident,)+) => {
         /// The live counters of a link.
@@ -72,6 +77,11 @@ macro_rules! counters {
             /// What was counted since `earlier`; `active` stays as it is, being a level and no count.
             pub fn since(&self, earlier: &Self) -> Self {
                 Self { active: self.active, ..Self { $($name: self.$name.saturating_sub(earlier.$name),)+ } }
+            }
+
+            /// Every counter with its name, in the order of declaration.
+            pub fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+                [$((stringify!($name), self.$name),)+].into_iter()
             }
         }
     };

@@ -17,7 +17,7 @@
 //! | `lane.rs` | what is on its way: stages, one per toxic, and the output behind them |
 //! | `toxic/` | the kinds of toxic, one file each; their queues, schedules and dice |
 //! | `timer.rs` | alarms finer than the runtime's |
-//! | `counters.rs`, `socket.rs`, `error.rs` | what they say |
+//! | `counters.rs`, `name.rs`, `socket.rs`, `error.rs` | what they say |
 //!
 //! # Guarantees
 //!
@@ -51,6 +51,7 @@ mod counters;
 mod error;
 mod gate;
 mod lane;
+mod name;
 mod pump;
 mod socket;
 #[cfg_attr(not(target_os = "linux"), path = "no_spool.rs")]
@@ -62,7 +63,9 @@ pub mod toxic;
 
 pub use control::Toxics;
 pub use counters::CountersSnapshot;
+pub(crate) use counters::is_level;
 pub use error::LinkError;
+pub use name::LinkName;
 pub use toxic::{Direction, Toxic, ToxicSpec};
 
 use control::Link;

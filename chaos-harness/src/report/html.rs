@@ -3,6 +3,7 @@
 
 mod experiment;
 mod lanes;
+mod links;
 mod panel;
 mod plot;
 mod series;

@@ -1,10 +1,13 @@
 //! The report as data: what is stored and compared, without samples, events and logs.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::traffic::LinkView;
 use super::view::finding_word;
-use super::{Experiment, Measures, Report, Totals, baseline};
+use super::{Experiment, Measures, Report, Totals, baseline, traffic};
 
 /// The version of [`Summary`]'s shape; raised when old readers cannot read it.
 pub const FORMAT: u32 = 1;
@@ -58,6 +61,9 @@ pub struct ExperimentSummary {
     pub hypotheses: Vec<HypothesisSummary>,
     /// What was measured while the fault was in force.
     pub measures: Measures,
+    /// The links that saw traffic or a fault, those with a fault first.
+    #[serde(default)]
+    pub links: Vec<LinkSummary>,
     /// What went wrong with the experiment itself.
     pub problems: Vec<String>,
     /// The command that runs it again.
@@ -75,6 +81,27 @@ pub struct HypothesisSummary {
     pub measured: String,
     /// `held`, `refuted` or `not measured`.
     pub result: String,
+}
+
+/// One link, summed over all pairs of instances. Its course over time is in the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkSummary {
+    /// Who calls; `users` for the load.
+    pub caller: String,
+    /// Who is called.
+    pub callee: String,
+    /// The faults that were on it.
+    pub faults: Vec<String>,
+    /// What it counted during the experiment, by the counters' names; those that stayed zero are left out.
+    pub totals: BTreeMap<String, u64>,
+}
+
+impl LinkSummary {
+    fn of(link: &LinkView<'_>) -> Self {
+        let name = link.traffic.link.clone();
+        let faults = link.faults.iter().map(|fault| (*fault).to_owned()).collect();
+        Self { caller: name.caller, callee: name.callee, faults, totals: link.traffic.totals.clone() }
+    }
 }
 
 /// A file that is no readable journal.
@@ -127,6 +154,7 @@ impl ExperimentSummary {
             took_ms: journal.took.map(|took| took.as_millis() as u64),
             hypotheses: hypotheses.collect(),
             measures: view.measures(),
+            links: traffic::links(&view).iter().map(LinkSummary::of).collect(),
             problems: journal.problems.iter().map(ToString::to_string).collect(),
             replay: journal.replay.clone(),
             journal: experiment.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),

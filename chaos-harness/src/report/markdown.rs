@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::sparkline::Sparkline;
 use super::view::{finding_word, reached, recovery_words};
-use super::{Experiment, Gate, Report, View, words};
+use super::{Experiment, Gate, Report, View, traffic, words};
 
 /// The whole report.
 pub fn render(report: &Report) -> String {
@@ -91,6 +91,7 @@ fn details(experiment: &Experiment) -> String {
     out += &hypotheses(&view);
     out += &injections(&view);
     out += &timeline(&view);
+    out += &links(&view);
     for problem in &journal.problems {
         let _ = writeln!(out, "- problem: {}", inline(&problem.to_string()));
     }
@@ -126,6 +127,20 @@ fn timeline(view: &View<'_>) -> String {
     let Some(sparkline) = Sparkline::of(view) else { return String::new() };
     let row = |(name, drawn, range): (&str, &str, String)| format!("{name:12}  {drawn}  {range}\n");
     fenced(&sparkline.rows().into_iter().map(row).collect::<String>()) + "\n"
+}
+
+fn links(view: &View<'_>) -> String {
+    let row = |link: &traffic::LinkView<'_>| {
+        let name = if link.faults.is_empty() { inline(&link.name()) } else { format!("**{}**", inline(&link.name())) };
+        let (connections, disturbed) = (link.connections(), inline(&link.disturbed()));
+        format!("| {name} | {connections} | {} | {} | {disturbed} |\n", link.up(), link.down())
+    };
+    let rows: String = traffic::links(view).iter().map(row).collect();
+    if rows.is_empty() {
+        return rows;
+    }
+    let head = "| link (bold: a fault was on it) | connections | up | down | disturbed |\n|---|--:|--:|--:|---|\n";
+    format!("{head}{rows}\n")
 }
 
 /// A code block that no line of `text` can end.

@@ -11,6 +11,7 @@
 
 pub mod annotations;
 pub mod baseline;
+mod course;
 mod gate;
 pub mod html;
 pub mod json;
@@ -19,6 +20,7 @@ pub mod markdown;
 mod measures;
 mod sparkline;
 pub mod text;
+mod traffic;
 mod view;
 mod words;
 

@@ -10,7 +10,7 @@ pub use style::Style;
 
 use super::sparkline::Sparkline;
 use super::view::{reached, recovery_words};
-use super::{Experiment, Gate, Report, View, words};
+use super::{Experiment, Gate, Report, View, traffic, words};
 use crate::hypothesis::Finding;
 use crate::journal::{InjectionRecord, Journal};
 
@@ -46,9 +46,10 @@ fn details(experiment: &Experiment, style: Style) -> String {
     let view = experiment.view();
     let mut out = heading(&view, style) + &hypotheses(&view, style);
     for made in &view.journal.injections {
-        out += &injection(made, style);
+        out += &injection(&view, made, style);
     }
     out += &timeline(&view, style);
+    out += &links(&view, style);
     for problem in &view.journal.problems {
         out += &format!("  {}  {}\n", style.held(Some(false), "problem"), words::line(&problem.to_string()));
     }
@@ -98,7 +99,7 @@ fn mark(held: Option<bool>) -> &'static str {
 }
 
 /// What was done, whether it bit, and the decomposition of its time.
-fn injection(made: &InjectionRecord, style: Style) -> String {
+fn injection(view: &View<'_>, made: &InjectionRecord, style: Style) -> String {
     let end = made.rolled_back.map_or_else(|| "not rolled back".to_owned(), |end| format!("to {}", words::moment(end)));
     let fault = words::line(&made.fault);
     let repetition = if made.repetition > 1 { format!(" (no. {})", made.repetition) } else { String::new() };
@@ -111,6 +112,9 @@ fn injection(made: &InjectionRecord, style: Style) -> String {
     };
     // Writing to a string does not fail.
     let _ = writeln!(out, "    {bite}; {}", recovery_words(made));
+    for line in traffic::meanwhile(view, made) {
+        let _ = writeln!(out, "    {line}");
+    }
     let steps: Vec<String> =
         reached(made).into_iter().map(|(name, at)| format!("{name} {}", words::after(made.began, at))).collect();
     if !steps.is_empty() {
@@ -125,6 +129,26 @@ fn timeline(view: &View<'_>, style: Style) -> String {
         format!("  {}  {drawn}  {}\n", style.dim(&format!("{name:12}")), style.dim(&range))
     };
     sparkline.rows().into_iter().map(row).collect()
+}
+
+/// One row for each link that saw traffic or a fault; a star marks those with a fault.
+fn links(view: &View<'_>, style: Style) -> String {
+    let links = traffic::links(view);
+    let width = links.iter().map(|link| link.name().chars().count()).max().unwrap_or(0) + 2;
+    let row = |name: &str, connections: &str, up: &str, down: &str, disturbed: &str| {
+        format!("  {name:width$}  {connections:>11}  {up:>8}  {down:>8}  {disturbed}").trim_end().to_owned()
+    };
+    let rows: String = links
+        .iter()
+        .map(|link| {
+            let name = if link.faults.is_empty() { link.name() } else { format!("{} *", link.name()) };
+            row(&name, &link.connections().to_string(), &link.up(), &link.down(), &link.disturbed()) + "\n"
+        })
+        .collect();
+    if rows.is_empty() {
+        return rows;
+    }
+    style.dim(&row("links", "connections", "up", "down", "disturbed (* a fault was on it)")) + "\n" + &rows
 }
 
 fn comparison(report: &Report, style: Style) -> String {

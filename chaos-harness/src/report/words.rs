@@ -57,6 +57,19 @@ pub(super) fn outcome(outcome: Outcome) -> String {
     }
 }
 
+/// A number of bytes with three digits at most, in powers of 1000: `850 B`, `48.2 kB`, `1.24 MB`.
+pub(super) fn bytes(bytes: u64) -> String {
+    let (unit, name) = match bytes {
+        0..1_000 => return format!("{bytes} B"),
+        1_000..999_500 => (1e3, "kB"),
+        999_500..999_500_000 => (1e6, "MB"),
+        _ => (1e9, "GB"),
+    };
+    let number = bytes as f64 / unit;
+    let digits = if number < 9.995 { 2 } else { usize::from(number < 99.95) };
+    format!("{number:.digits$} {name}")
+}
+
 /// `1 request`, `2 requests`.
 pub(super) fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
@@ -94,6 +107,14 @@ mod tests {
             assert_eq!(time(Duration::from_micros(micros)), text);
         }
         assert_eq!(after(Duration::from_millis(500), Duration::from_millis(200)), "-300 ms");
+    }
+
+    #[test]
+    fn bytes_keep_three_digits() {
+        let cases = [(999, "999 B"), (1_000, "1.00 kB"), (48_210, "48.2 kB"), (99_970, "100 kB"), (999_600, "1.00 MB")];
+        for (count, text) in cases {
+            assert_eq!(bytes(count), text);
+        }
     }
 
     #[test]

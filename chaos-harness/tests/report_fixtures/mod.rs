@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test target uses a part of it")]
 
 mod samples;
+mod traffic;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,9 +14,10 @@ use chaos_harness::hypothesis::{
     Aborted, Comparison, Finding, Hypothesis, Inconclusive, Measure, Measured, Threshold, Unmeasured, Verdict,
 };
 use chaos_harness::journal::{
-    Event, InjectionRecord, Journal, Milestones, Phase, Problem, Record, SCHEMA_VERSION, Status, TestRef, Versions,
-    What,
+    Event, InjectionRecord, Journal, Milestones, Phase, Problem, Record, SCHEMA_VERSION, Status, TestRef, Traffic,
+    Versions, What,
 };
+use chaos_harness::link::LinkName;
 use chaos_harness::load::{LagReport, Load, Request};
 use chaos_harness::measure::{Detection, Recovery, SampleColumns, Series, Tally, Window};
 use chaos_harness::runtime::{Choice, RuntimeKind, State};
@@ -107,6 +109,7 @@ pub(crate) fn refuted() -> Journal {
     journal.injections = vec![InjectionRecord {
         fault: "kill inventory".to_owned(),
         mechanism: "SIGKILL to process 4711".to_owned(),
+        links: vec![LinkName::new("users", "inventory"), LinkName::new("order", "inventory")],
         bite: Some(Attestation::shown("process 4711 of inventory-1 gone")),
         gone: Some(Attestation::shown("nothing to undo: the restart policy brings it back")),
         ..slow_record(2_010, 13_440)
@@ -180,6 +183,7 @@ pub(crate) fn left_behind() -> Journal {
 fn slow_inventory(name: &str) -> Journal {
     let mut journal = named(name);
     journal.plan.injections = vec![link("order", "inventory").latency(ms(5_000)).hold(ms(10_000))];
+    journal.links = traffic::slow_inventory();
     journal
 }
 
@@ -220,6 +224,7 @@ pub(crate) fn named(name: &str) -> Journal {
         injections: Vec::new(),
         routes: vec!["/orders".to_owned(), "/catalog".to_owned()],
         samples: SampleColumns::default(),
+        links: Traffic::default(),
         probes: vec![Series { name: "inventory".to_owned(), readings: Vec::new(), problem: None }],
         generator: Some(LagReport {
             sends: 1_530,
@@ -276,6 +281,7 @@ fn slow_record(first_bad: u64, steady: u64) -> InjectionRecord {
         repetition: 1,
         fault: "latency 5s on order -> inventory".to_owned(),
         mechanism: "link proxy".to_owned(),
+        links: vec![LinkName::new("order", "inventory")],
         began: ms(2_000),
         applied: ms(2_000),
         rolled_back: Some(ms(12_030)),

@@ -34,6 +34,7 @@ fn injection(recovery: Recovery, bite: bool) -> InjectionRecord {
         repetition: 1,
         fault: "kill a".to_owned(),
         mechanism: "test".to_owned(),
+        links: Vec::new(),
         began: ms(1000),
         applied: ms(1000),
         rolled_back: Some(ms(2000)),

@@ -3,13 +3,13 @@
 use maud::{Markup, PreEscaped, html};
 
 use super::plot::{NARROW, WIDE, draw};
-use super::{badge, name, twin_label};
+use super::{badge, links, name, twin_label};
 use crate::experiment::Story;
 use crate::hypothesis::Finding;
 use crate::journal::{InjectionRecord, Problem, What};
 use crate::measure::{Outcome, Sample};
 use crate::report::view::{finding_word, milestones, recovery_words};
-use crate::report::{Experiment, View, words};
+use crate::report::{Experiment, View, traffic, words};
 
 const BAD_REQUESTS: usize = 10;
 
@@ -27,7 +27,8 @@ pub(super) fn section(at: usize, experiment: &Experiment) -> Markup {
             (problems(&journal.problems))
             (figure(&view))
             (hypotheses("Hypotheses", &journal.findings))
-            (injections(&journal.injections))
+            (injections(&view))
+            (links::section(&view))
             (story(&journal.plan.story))
             (bad_requests(&view))
             (more(experiment, &view))
@@ -78,7 +79,8 @@ fn class(finding: &Finding) -> &'static str {
     }
 }
 
-fn injections(injections: &[InjectionRecord]) -> Markup {
+fn injections(view: &View<'_>) -> Markup {
+    let injections = &view.journal.injections;
     html! {
         @if !injections.is_empty() {
             h3 { "Injections" }
@@ -90,7 +92,10 @@ fn injections(injections: &[InjectionRecord]) -> Markup {
                         " by " (words::line(&made.mechanism)) ": " (recovery_words(made)) "."
                     }
                     (steps(made))
-                    p.attested { (attested(made)) }
+                    p.attested {
+                        (attested(made))
+                        @for told in traffic::meanwhile(view, made) { " " (told) "." }
+                    }
                 }
             }
         }

@@ -16,7 +16,6 @@ use crate::report::words;
 const FONT_SCALE: f64 = 1.24;
 /// Drawn at twice the size, since plotters rounds to whole pixels.
 const FINE: i32 = 2;
-const ROWS: usize = 3;
 
 /// Values over time, with a linear or a logarithmic axis.
 pub(super) struct Panel {
@@ -24,6 +23,8 @@ pub(super) struct Panel {
     unit: &'static str,
     range: Range<f64>,
     logarithmic: bool,
+    /// Up to which share of its height the axis has labels.
+    pub(super) labelled: f64,
     pub(super) areas: Vec<Filled>,
     lines: Vec<(RGBColor, Vec<Run>)>,
     pub(super) limits: Vec<f64>,
@@ -38,6 +39,7 @@ impl Panel {
             unit,
             range,
             logarithmic: false,
+            labelled: 1.0,
             areas: Vec::new(),
             lines: Vec::new(),
             limits: Vec::new(),
@@ -77,7 +79,8 @@ impl Panel {
             let powers = self.range.start as i32..=self.range.end as i32;
             return powers.map(|power| 10f64.powi(power)).map(|value| (value, value.to_string())).collect();
         }
-        ticks(self.range.clone(), 4).into_iter().map(|value| (value, value.to_string())).collect()
+        let end = self.range.start + (self.range.end - self.range.start) * self.labelled;
+        ticks(self.range.start..end, 4).into_iter().map(|value| (value, value.to_string())).collect()
     }
 
     pub(super) fn draw_areas(&self, root: &Area<'_>, canvas: &Canvas, row: usize) -> Drawn {
@@ -119,12 +122,20 @@ pub(super) struct Canvas {
     size: Size,
     pub(super) time: Range<f64>,
     top: i32,
+    rows: usize,
+    /// Height of what is below the panels, in CSS pixels.
+    foot: i32,
 }
 
 impl Canvas {
-    /// A canvas with `lanes` CSS pixels above the panels.
-    pub(super) fn new(size: Size, time: Range<f64>, lanes: i32) -> Self {
-        Self { size, time, top: lanes }
+    /// A canvas with `lanes` CSS pixels above the panels, of which there are `rows`.
+    pub(super) fn new(size: Size, time: Range<f64>, lanes: i32, rows: usize) -> Self {
+        Self { size, time, top: lanes, rows, foot: size.letters * 3 + 6 }
+    }
+
+    /// A canvas for one panel, whose time axis has numbers and no words.
+    pub(super) fn small(size: Size, time: Range<f64>) -> Self {
+        Self { foot: size.letters + 10, ..Self::new(size, time, 0, 1) }
     }
 
     fn title(&self) -> i32 {
@@ -133,7 +144,7 @@ impl Canvas {
 
     /// Width and height of the drawing.
     pub(super) fn pixels(&self) -> (u32, u32) {
-        let height = self.top + ROWS as i32 * (self.title() + self.size.panel) + self.size.letters * 3 + 6;
+        let height = self.top + self.rows as i32 * (self.title() + self.size.panel) + self.foot;
         ((self.size.width * FINE) as u32, (height * FINE) as u32)
     }
 
@@ -158,7 +169,7 @@ impl Canvas {
         (above * FINE, (above + self.size.panel) * FINE)
     }
 
-    fn y(&self, row: usize, height: f64) -> i32 {
+    pub(super) fn y(&self, row: usize, height: f64) -> i32 {
         let (top, bottom) = self.rows(row);
         bottom - (height * f64::from(bottom - top)).round() as i32
     }
@@ -239,9 +250,18 @@ impl Canvas {
         Ok(())
     }
 
-    /// Labels below the last panel.
+    /// Labels below the last panel, and what they mean.
     pub(super) fn draw_time_axis(&self, root: &Area<'_>) -> Drawn {
-        let (_, bottom) = self.rows(ROWS - 1);
+        self.draw_ticks(root)?;
+        let (_, bottom) = self.rows(self.rows - 1);
+        let end = (self.right(), bottom + self.px(self.size.letters + 12));
+        let axis = "seconds since the experiment began";
+        root.draw(&Text::new(axis, end, self.text(FAINT, HPos::Right, VPos::Top)))
+    }
+
+    /// Labels below the last panel.
+    pub(super) fn draw_ticks(&self, root: &Area<'_>) -> Drawn {
+        let (_, bottom) = self.rows(self.rows - 1);
         for (seconds, label) in self.time_ticks() {
             let x = self.x(seconds);
             root.draw(&PathElement::new([(x, bottom), (x, bottom + self.px(4))], thin(FAINT)))?;
@@ -249,9 +269,7 @@ impl Canvas {
             let x = x.clamp(self.left(), self.right() - half);
             root.draw(&Text::new(label, (x, bottom + self.px(7)), self.text(FAINT, HPos::Center, VPos::Top)))?;
         }
-        let end = (self.right(), bottom + self.px(self.size.letters + 12));
-        let axis = "seconds since the experiment began";
-        root.draw(&Text::new(axis, end, self.text(FAINT, HPos::Right, VPos::Top)))
+        Ok(())
     }
 
     fn time_ticks(&self) -> Vec<(f64, String)> {

@@ -62,7 +62,7 @@ pub(super) fn draw(view: &View<'_>, size: Size) -> Option<String> {
         return None;
     }
     let lanes = Lanes::of(view, size);
-    let canvas = Canvas::new(size, seconds(view), lanes.height());
+    let canvas = Canvas::new(size, seconds(view), lanes.height(), 3);
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, canvas.pixels()).into_drawing_area();
@@ -72,7 +72,8 @@ pub(super) fn draw(view: &View<'_>, size: Size) -> Option<String> {
     Some(svg)
 }
 
-fn seconds(view: &View<'_>) -> Range<f64> {
+/// The time that is drawn.
+pub(super) fn seconds(view: &View<'_>) -> Range<f64> {
     let window = view.window();
     window.from.as_secs_f64()..window.to.as_secs_f64().max(window.from.as_secs_f64() + 0.1)
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::{Style, heading, hypotheses, injection, timeline};
+use super::{Style, heading, hypotheses, injection, links, timeline};
 use crate::journal::Journal;
 use crate::measure::Sample;
 use crate::report::{View, words};
@@ -23,9 +23,10 @@ pub fn failure_at(journal: &Journal, path: &Path, style: Style) -> String {
     let mut out = heading(&view, style);
     out += &hypotheses(&view, style);
     for made in &journal.injections {
-        out += &injection(made, style);
+        out += &injection(&view, made, style);
     }
     out += &timeline(&view, style);
+    out += &links(&view, style);
     out += &bad_requests(&view);
     out += &logs(&view);
     for problem in &journal.problems {

@@ -1,0 +1,162 @@
+//! What the links saw, as the formats show it.
+
+use std::collections::BTreeMap;
+
+use super::{View, words};
+use crate::journal::{InjectionRecord, LinkTraffic};
+use crate::link::is_level;
+use crate::measure::Window;
+use crate::topology::USERS;
+
+/// Counters of what a link is for. Every other counter tells of something that went wrong on it, so that a
+/// new kind of toxic shows in the reports by itself.
+const PLAIN: [&str; 9] = [
+    "accepted",
+    "sessions",
+    "bytes_up",
+    "bytes_down",
+    "datagrams_up",
+    "datagrams_down",
+    "http_requests",
+    "http_opaque",
+    "affected",
+];
+
+/// A link that is worth showing, and the faults that were on it.
+pub(super) struct LinkView<'a> {
+    /// What it counted.
+    pub(super) traffic: &'a LinkTraffic,
+    /// The faults, for people, each once.
+    pub(super) faults: Vec<&'a str>,
+}
+
+/// The links that saw traffic or a fault: those with a fault first, then those of the users. A fault on a service is on every
+/// link to it; those of them that stayed silent tell nothing.
+pub(super) fn links<'a>(view: &View<'a>) -> Vec<LinkView<'a>> {
+    let journal = view.journal;
+    let is_worth_it = |link: &LinkTraffic| {
+        let alone = |made: &InjectionRecord| made.links == [link.link.clone()];
+        !link.totals.is_empty() || journal.injections.iter().any(alone)
+    };
+    let of = |traffic: &'a LinkTraffic| {
+        let mut faults = Vec::new();
+        for made in journal.injections.iter().filter(|made| made.links.contains(&traffic.link)) {
+            if !faults.contains(&made.fault.as_str()) {
+                faults.push(made.fault.as_str());
+            }
+        }
+        LinkView { traffic, faults }
+    };
+    let mut links: Vec<_> = journal.links.each.iter().filter(|link| is_worth_it(link)).map(of).collect();
+    links.sort_by_key(|link| (link.faults.is_empty(), link.traffic.link.caller != USERS));
+    links
+}
+
+impl LinkView<'_> {
+    /// `order -> inventory`.
+    pub(super) fn name(&self) -> String {
+        words::line(&self.traffic.link.to_string())
+    }
+
+    /// Connections, or sessions where there are none.
+    pub(super) fn connections(&self) -> u64 {
+        opened(&self.traffic.totals)
+    }
+
+    pub(super) fn up(&self) -> String {
+        words::bytes(self.traffic.total("bytes_up"))
+    }
+
+    pub(super) fn down(&self) -> String {
+        words::bytes(self.traffic.total("bytes_down"))
+    }
+
+    /// What went wrong on it: `48.2 kB delayed, 312 chunks delayed`; empty when nothing did.
+    pub(super) fn disturbed(&self) -> String {
+        disturbances(&self.traffic.totals)
+    }
+}
+
+/// What the links of a fault counted while it was in force: `order -> inventory meanwhile: 12 connections, ...`.
+pub(super) fn meanwhile(view: &View<'_>, made: &InjectionRecord) -> Vec<String> {
+    let window = Window::new(made.began, made.rolled_back.unwrap_or(view.window().to));
+    let traffic = &view.journal.links;
+    let told = made.links.iter().filter_map(|name| Some((name, traffic.of(name)?))).filter_map(|(name, link)| {
+        let count = |counter: &String| (counter.clone(), traffic.counted(name, counter, window.from, window.to));
+        let counted: BTreeMap<String, u64> = link.counted.keys().map(count).filter(|(_, count)| *count > 0).collect();
+        (!counted.is_empty()).then(|| format!("{} meanwhile: {}", words::line(&name.to_string()), sum_up(&counted)))
+    });
+    told.collect()
+}
+
+fn sum_up(counted: &BTreeMap<String, u64>) -> String {
+    let bytes = |name: &str| words::bytes(get(counted, name));
+    let connections = words::count(usize::try_from(opened(counted)).unwrap_or(usize::MAX), "new connection");
+    let moved = format!("{connections}, {} up, {} down", bytes("bytes_up"), bytes("bytes_down"));
+    match disturbances(counted) {
+        disturbed if disturbed.is_empty() => moved,
+        disturbed => format!("{moved}; {disturbed}"),
+    }
+}
+
+fn opened(counted: &BTreeMap<String, u64>) -> u64 {
+    get(counted, "accepted").saturating_add(get(counted, "sessions"))
+}
+
+fn get(counted: &BTreeMap<String, u64>, name: &str) -> u64 {
+    counted.get(name).copied().unwrap_or(0)
+}
+
+/// Whether a counter tells of something that went wrong.
+pub(super) fn is_disturbance(name: &str) -> bool {
+    !PLAIN.contains(&name) && !is_level(name)
+}
+
+fn disturbances(counted: &BTreeMap<String, u64>) -> String {
+    let hurt = counted.iter().filter(|(name, count)| is_disturbance(name) && **count > 0);
+    hurt.map(|(name, count)| words::line(&told(name, *count))).collect::<Vec<_>>().join(", ")
+}
+
+/// A counter in words: `48.2 kB delayed`, `312 chunks delayed`, `3 connections reset`.
+fn told(name: &str, count: u64) -> String {
+    let number = usize::try_from(count).unwrap_or(usize::MAX);
+    if let Some(what) = name.strip_suffix("_bytes") {
+        return format!("{} {what}", words::bytes(count));
+    }
+    if let Some(what) = name.strip_suffix("_chunks") {
+        return format!("{} {what}", words::count(number, "chunk"));
+    }
+    if let Some(what) = name.strip_prefix("http_") {
+        return format!("{} {}", words::count(number, "HTTP message"), what.replace('_', " "));
+    }
+    match name {
+        "reset" | "refused" | "aborted" | "closed" | "limited" => {
+            format!("{} {name}", words::count(number, "connection"))
+        }
+        "upstream_failed" => format!("{} without a callee", words::count(number, "connection")),
+        "stalls" => words::count(number, "stall"),
+        _ => format!("{count} {}", name.replace('_', " ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_read_as_words() {
+        let cases = [
+            ("delayed_bytes", 48_200, "48.2 kB delayed"),
+            ("delayed_chunks", 1, "1 chunk delayed"),
+            ("reset", 3, "3 connections reset"),
+            ("http_rate_limited", 2, "2 HTTP messages rate limited"),
+            ("delayed_opens", 4, "4 delayed opens"),
+            ("duplicated", 7, "7 duplicated"),
+        ];
+        for (name, count, words) in cases {
+            assert_eq!(told(name, count), words);
+        }
+        let counted = [("accepted".to_owned(), 9), ("reset".to_owned(), 1), ("stalls".to_owned(), 0)].into();
+        assert_eq!(disturbances(&counted), "1 connection reset");
+    }
+}
