@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use futures::future::join_all;
 
 use crate::link::{LinkError, LinkProxy};
-use crate::topology::{InstanceId, Topology, USERS};
+use crate::topology::{InstanceId, Protocol, Topology, USERS};
 
 /// The proxies by caller and callee.
 #[derive(Debug)]
@@ -18,8 +18,9 @@ impl Links {
     pub(super) fn bind(topology: &Topology, host: IpAddr, seed: u64) -> Result<Self, LinkError> {
         let mut proxies = BTreeMap::new();
         let mut bind = |caller: InstanceId, callee: InstanceId, host: IpAddr| {
+            let Some(protocol) = topology.protocol(&caller.service, &callee.service) else { return Ok(()) };
             // Each link decides by itself, whatever the others do; the position makes it another stream.
-            let proxy = LinkProxy::bind(host, seed.wrapping_add(proxies.len() as u64))?;
+            let proxy = bind_stream(protocol, host, seed.wrapping_add(proxies.len() as u64))?;
             proxies.insert((caller, callee), proxy);
             Ok::<(), LinkError>(())
         };
@@ -55,5 +56,12 @@ impl Links {
     /// Ends every proxy and its connections.
     pub(super) async fn shut_down(self) {
         join_all(self.0.into_values().map(LinkProxy::shutdown)).await;
+    }
+}
+
+/// A proxy for what the link speaks.
+fn bind_stream(protocol: Protocol, host: IpAddr, seed: u64) -> Result<LinkProxy, LinkError> {
+    match protocol {
+        Protocol::Http | Protocol::Tcp | Protocol::Udp => LinkProxy::bind(host, seed),
     }
 }

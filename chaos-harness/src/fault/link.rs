@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Attestation, FaultError, FaultKind, Injected};
+use super::{Attestation, FaultError, FaultKind, Injected, protocol};
 use crate::environment::Environment;
 use crate::link::toxic::Latency;
 use crate::link::{CountersSnapshot, Direction, LinkError, LinkProxy, Toxic, ToxicSpec};
 use crate::runtime::Capability;
-use crate::topology::{Topology, USERS};
+use crate::topology::{Protocol, Topology};
 
 /// A toxic on every connection from `caller` to `callee`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +22,17 @@ pub struct LinkFault {
     pub callee: String,
     /// What is wrong with the link.
     pub toxic: Toxic,
+}
+
+impl LinkFault {
+    /// What the link must speak for this toxic.
+    fn protocol(&self) -> Protocol {
+        match self.toxic.spec {
+            ToxicSpec::Latency(_) | ToxicSpec::BlackHole(_) | ToxicSpec::Refuse(_) | ToxicSpec::Reset(_) => {
+                Protocol::Tcp
+            }
+        }
+    }
 }
 
 #[async_trait]
@@ -40,17 +51,7 @@ impl FaultKind for LinkFault {
     }
 
     fn validate(&self, topology: &Topology) -> Result<(), FaultError> {
-        for name in [&self.caller, &self.callee].into_iter().filter(|name| *name != USERS) {
-            topology.get(name)?;
-        }
-        if !topology.has_link(&self.caller, &self.callee) {
-            let declared: Vec<String> = topology.links.iter().map(ToString::to_string).collect();
-            return Err(FaultError::UnknownLink {
-                caller: self.caller.clone(),
-                callee: self.callee.clone(),
-                declared: if declared.is_empty() { "none".to_owned() } else { declared.join(", ") },
-            });
-        }
+        protocol::require(topology, (&self.caller, &self.callee), self.protocol(), || self.describe())?;
         let invalid = |source| LinkError::Invalid { name: self.describe(), source };
         Ok(self.toxic.validate().map_err(invalid)?)
     }

@@ -18,6 +18,7 @@ mod instances;
 mod kill;
 mod link;
 mod pause;
+mod protocol;
 mod register;
 mod stop;
 
