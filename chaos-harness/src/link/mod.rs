@@ -54,6 +54,7 @@ mod socket;
 mod tests;
 mod timer;
 pub mod toxic;
+pub mod udp;
 
 pub use control::Toxics;
 pub use counters::CountersSnapshot;

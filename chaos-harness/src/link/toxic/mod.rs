@@ -218,7 +218,7 @@ pub(super) trait Shaper: Send {
 /// Longest duration that a toxic accepts.
 pub const LONGEST: Duration = Duration::from_secs(3600);
 
-fn check_duration(field: &'static str, duration: Duration) -> Result<(), InvalidField> {
+pub(super) fn check_duration(field: &'static str, duration: Duration) -> Result<(), InvalidField> {
     if duration > LONGEST {
         let problem =
             format!("{} is longer than {}", humantime::format_duration(duration), humantime::format_duration(LONGEST));
