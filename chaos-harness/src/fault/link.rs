@@ -91,7 +91,7 @@ fn describe_toxic(toxic: &Toxic) -> String {
 }
 
 /// Names are unique in the process, so that faults on one link compose.
-fn fresh_name() -> String {
+pub(super) fn fresh_name() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     format!("injection-{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }

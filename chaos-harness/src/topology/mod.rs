@@ -219,6 +219,7 @@ mod tests {
             (pair().service(Service::new("c")), "service `c` has nothing to run"),
             (pair().service(Service::new("c").cargo("p", "b").instances(0)), "service `c` asks for 0 instances"),
             (pair().service(Service::new("c").cargo("p", "b").port(0)), "service `c` listens on port 0"),
+            (pair().service(Service::new("c").cargo("p", "b").udp_port(0)), "service `c` listens on port 0"),
         ];
         for (topology, message) in cases {
             let error = topology.validate().unwrap_err().to_string();

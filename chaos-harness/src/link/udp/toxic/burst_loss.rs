@@ -52,11 +52,18 @@ impl Kind for BurstLoss {
     }
 
     fn shaper(&self) -> Shaper {
-        let (turns_bad, turns_good, mut bad) = (self.turns_bad(), 1.0 / self.length, false);
+        let (share, turns_bad, turns_good) = (self.share, self.turns_bad(), 1.0 / self.length);
+        let mut bad = None;
         Box::new(move |arrival| {
-            let turns = arrival.rng.random::<f64>() < if bad { turns_good } else { turns_bad };
-            bad ^= turns;
-            if bad { Fate::Drop } else { Fate::Pass }
+            let turn = arrival.rng.random::<f64>();
+            // The line is found as it would be after a long time.
+            let now_bad = match bad {
+                None => turn < share,
+                Some(true) => turn >= turns_good,
+                Some(false) => turn < turns_bad,
+            };
+            bad = Some(now_bad);
+            if now_bad { Fate::Drop } else { Fate::Pass }
         })
     }
 }
