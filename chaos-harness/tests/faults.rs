@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use chaos_harness::environment::Environment;
@@ -59,8 +60,12 @@ async fn ask(environment: &Environment, fault: &Fault) -> Seen {
 
 /// For one after the other, without waiting for an answer.
 async fn ask_over_udp(environment: &Environment) -> Seen {
-    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    socket.connect(environment.udp_address("product").unwrap()).await.unwrap();
+    ask_link(environment.udp_address("product").unwrap()).await
+}
+
+async fn ask_link(link: SocketAddr) -> Seen {
+    let socket = UdpSocket::bind((link.ip(), 0)).await.unwrap();
+    socket.connect(link).await.unwrap();
     let asked = Instant::now();
     for sku in SKUS {
         socket.send(sku.as_bytes()).await.unwrap();
@@ -115,12 +120,14 @@ fn on_processes() {
 }
 
 async fn all(kind: RuntimeKind) {
-    let environment = start(kind, pair().link_over(USERS, "product", Protocol::Udp)).await;
+    let linked = pair().link_over(USERS, "product", Protocol::Udp).link_over("inventory", "product", Protocol::Udp);
+    let environment = start(kind, linked).await;
     for (fault, expected) in cases() {
         eventually("a healthy start", || async { ask(&environment, &fault).await == Seen::Answer }).await;
         conforms(&environment, &fault, expected).await;
     }
     compose(&environment).await;
+    services_have_udp_links_of_their_own(&environment).await;
     environment.destroy().await.unwrap();
 }
 
@@ -151,4 +158,14 @@ async fn compose(environment: &Environment) {
     assert_eq!(ask_over_http(environment).await, Seen::Slow);
     slow.roll_back(environment).await.unwrap();
     assert_eq!(ask_over_http(environment).await, Seen::Answer);
+}
+
+/// Bound where targets find it, and not touched by what happens to the users' one.
+async fn services_have_udp_links_of_their_own(environment: &Environment) {
+    let links = environment.udp_links("inventory", "product");
+    assert_eq!((links.len(), links[0].addr().ip()), (1, environment.runtime().link_host()));
+    let mut lost = link(USERS, "product").udp().loss(1.0).fault.inject(environment).await.unwrap();
+    assert_eq!(ask_link(links[0].addr()).await, Seen::Answer);
+    assert_eq!(ask_over_udp(environment).await, Seen::Nothing);
+    lost.roll_back(environment).await.unwrap();
 }

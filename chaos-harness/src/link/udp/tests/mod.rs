@@ -35,10 +35,13 @@ async fn until(mut condition: impl FnMut() -> bool) {
     .await;
 }
 
+/// Who sent what.
+type Received = (SocketAddr, Vec<u8>);
+
 /// A callee that keeps what it gets, with the sender, and sends it back; it ends when dropped.
 struct Callee {
     addr: SocketAddr,
-    got: Arc<Mutex<Vec<(SocketAddr, Vec<u8>)>>>,
+    got: Arc<Mutex<Vec<Received>>>,
     task: JoinHandle<()>,
 }
 

@@ -42,8 +42,8 @@ impl Kind for BurstLoss {
         if !(1.0..=1e6).contains(&self.length) {
             return Err(InvalidField::new("length", format!("{} is not within 1..=1000000", self.length)));
         }
-        // Negated, so that a share of 1, which divides by zero, is refused too.
-        if !(self.turns_bad() <= 1.0) {
+        // A share of 1 divides by zero, and infinity is refused like the rest.
+        if self.turns_bad() > 1.0 {
             let most = self.length / (1.0 + self.length);
             let problem = format!("bursts of {} cannot make up {}; at most {most:.3}", self.length, self.share);
             return Err(InvalidField::new("share", problem));
