@@ -16,6 +16,7 @@
 //! | `toxic/` | the kinds of toxic, one file each; their queues, schedules and dice |
 //! | `timer.rs` | alarms finer than the runtime's |
 //! | `counters.rs`, `socket.rs`, `error.rs` | what they say |
+//! | `udp/` | the same for datagrams: [`udp::UdpLink`] |
 //!
 //! # Guarantees
 //!
