@@ -24,9 +24,9 @@ fn shop() -> Topology {
         order { cargo: "shop" / "shop", args: ["order"], health: "/health/ready" },
         inventory { cargo: "shop" / "shop", args: ["inventory"], health: "/health/ready" },
         product { cargo: "shop" / "shop", args: ["product"], health: "/health/ready" },
-        gateway -> order, product;
-        order -> inventory;
-        inventory -> product;
+        gateway -> order: http, product: http;
+        order -> inventory: http;
+        inventory -> product: http;
     }
 }
 

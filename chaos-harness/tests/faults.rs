@@ -3,18 +3,24 @@
 
 mod common;
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use chaos_harness::environment::Environment;
 use chaos_harness::fault::{Fault, FaultKind, link, target};
 use chaos_harness::link::toxic::{BlackHole, Ending, LimitData};
+use chaos_harness::link::udp::toxic::{Bandwidth, PeriodicLoss};
 use chaos_harness::runtime::RuntimeKind;
-use chaos_harness::topology::USERS;
+use chaos_harness::topology::{Protocol, USERS};
 use common::{eventually, on, pair, start};
+use tokio::net::UdpSocket;
 
 /// Long enough to tell from an answer of a healthy service, short enough to wait for.
 const SLOW: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_millis(900);
+
+/// What the answers of product hold, in the order in which they are asked for over UDP.
+const SKUS: [&str; 6] = ["tea-green", "tea-black", "tea-herbal", "coffee-beans", "mug-white", "pot-glass"];
 
 /// One fault of every registered kind, and every toxic, with what a user sees while it is in force.
 fn cases() -> Vec<(Fault, Seen)> {
@@ -40,6 +46,14 @@ fn cases() -> Vec<(Fault, Seen)> {
             link(USERS, "product").toxic(BlackHole { close_after: Some(SLOW), ..BlackHole::default() }).fault,
             Seen::Error,
         ),
+        (link(USERS, "product").udp().loss(1.0).fault, Seen::Nothing),
+        (link(USERS, "product").udp().down().toxic(PeriodicLoss { nth: 1 }).fault, Seen::Nothing),
+        (link(USERS, "product").udp().burst_loss(0.99, 1e6).fault, Seen::Nothing),
+        (link(USERS, "product").udp().delay(SLOW).fault, Seen::Slow),
+        (link(USERS, "product").udp().toxic(Bandwidth::new(150)).fault, Seen::Slow),
+        (link(USERS, "product").udp().duplicate(1.0).fault, Seen::Twice),
+        (link(USERS, "product").udp().reorder(0.5).fault, Seen::Disorder),
+        (link(USERS, "product").udp().corrupt(1.0).fault, Seen::Error),
         (target("product").kill().fault, Seen::Error),
         (target("product").pause().fault, Seen::Nothing),
         (target("product").stop().fault, Seen::Error),
@@ -53,10 +67,47 @@ enum Seen {
     Slow,
     Error,
     Nothing,
+    Twice,
+    Disorder,
 }
 
-/// A fresh user asks for the products.
-async fn ask(environment: &Environment) -> Seen {
+/// A fresh user asks for the products, over what the fault acts on.
+async fn ask(environment: &Environment, fault: &Fault) -> Seen {
+    if matches!(fault, Fault::Udp(_)) { ask_over_udp(environment).await } else { ask_over_http(environment).await }
+}
+
+/// For one after the other, without waiting for an answer.
+async fn ask_over_udp(environment: &Environment) -> Seen {
+    ask_link(environment.udp_address("product").unwrap()).await
+}
+
+async fn ask_link(link: SocketAddr) -> Seen {
+    let socket = UdpSocket::bind((link.ip(), 0)).await.unwrap();
+    socket.connect(link).await.unwrap();
+    let asked = Instant::now();
+    for sku in SKUS {
+        socket.send(sku.as_bytes()).await.unwrap();
+    }
+    let (mut answers, mut buffer, mut patience) = (Vec::new(), [0; 1024], PATIENCE);
+    while let Ok(length) = tokio::time::timeout(patience, socket.recv(&mut buffer)).await {
+        answers.push((asked.elapsed(), String::from_utf8_lossy(&buffer[..length.unwrap()]).into_owned()));
+        if answers.len() >= SKUS.len() {
+            patience = Duration::from_millis(50);
+        }
+    }
+    let in_order = answers.iter().zip(SKUS).all(|((_, answer), sku)| answer.contains(sku));
+    match answers.last() {
+        None => Seen::Nothing,
+        Some(_) if answers.iter().any(|(_, answer)| answer.contains("error")) => Seen::Error,
+        Some(_) if answers.len() > SKUS.len() => Seen::Twice,
+        Some(_) if !in_order => Seen::Disorder,
+        Some((last, _)) if *last >= SLOW => Seen::Slow,
+        Some(_) => Seen::Answer,
+    }
+}
+
+/// Once.
+async fn ask_over_http(environment: &Environment) -> Seen {
     let address = environment.address("product").unwrap();
     let client = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
     let asked = Instant::now();
@@ -88,12 +139,14 @@ fn on_processes() {
 }
 
 async fn all(kind: RuntimeKind) {
-    let environment = start(kind, pair()).await;
+    let linked = pair().link_over(USERS, "product", Protocol::Udp).link_over("inventory", "product", Protocol::Udp);
+    let environment = start(kind, linked).await;
     for (fault, expected) in cases() {
-        eventually("a healthy start", || async { ask(&environment).await == Seen::Answer }).await;
+        eventually("a healthy start", || async { ask(&environment, &fault).await == Seen::Answer }).await;
         conforms(&environment, &fault, expected).await;
     }
     compose(&environment).await;
+    services_have_udp_links_of_their_own(&environment).await;
     environment.destroy().await.unwrap();
 }
 
@@ -103,7 +156,7 @@ async fn conforms(environment: &Environment, fault: &Fault, expected: Seen) {
         assert!(environment.runtime().capabilities().contains(needed), "{fault} needs {needed}");
     }
     let mut injected = fault.inject(environment).await.unwrap();
-    assert_eq!(ask(environment).await, expected, "{fault}");
+    assert_eq!(ask(environment, fault).await, expected, "{fault}");
     let mut bite = injected.attest(environment).await;
     // What a user does last, closing the connection, is felt a moment later.
     for _ in 0..100 {
@@ -119,7 +172,7 @@ async fn conforms(environment: &Environment, fault: &Fault, expected: Seen) {
     injected.roll_back(environment).await.unwrap();
     let gone = injected.attest_gone(environment).await;
     assert!(gone.shown, "{fault}: {}", gone.looked_at);
-    eventually(&format!("the end of `{fault}`"), || async { ask(environment).await == Seen::Answer }).await;
+    eventually(&format!("the end of `{fault}`"), || async { ask(environment, fault).await == Seen::Answer }).await;
 }
 
 /// Two faults on one link are both in force, and one goes without the other.
@@ -127,9 +180,19 @@ async fn compose(environment: &Environment) {
     let (slow, silent) = (link(USERS, "product").latency(SLOW).fault, link(USERS, "product").black_hole().fault);
     let mut slow = slow.inject(environment).await.unwrap();
     let mut silent = silent.inject(environment).await.unwrap();
-    assert_eq!(ask(environment).await, Seen::Nothing);
+    assert_eq!(ask_over_http(environment).await, Seen::Nothing);
     silent.roll_back(environment).await.unwrap();
-    assert_eq!(ask(environment).await, Seen::Slow);
+    assert_eq!(ask_over_http(environment).await, Seen::Slow);
     slow.roll_back(environment).await.unwrap();
-    assert_eq!(ask(environment).await, Seen::Answer);
+    assert_eq!(ask_over_http(environment).await, Seen::Answer);
+}
+
+/// Bound where targets find it, and not touched by what happens to the users' one.
+async fn services_have_udp_links_of_their_own(environment: &Environment) {
+    let links = environment.udp_links("inventory", "product");
+    assert_eq!((links.len(), links[0].addr().ip()), (1, environment.runtime().link_host()));
+    let mut lost = link(USERS, "product").udp().loss(1.0).fault.inject(environment).await.unwrap();
+    assert_eq!(ask_link(links[0].addr()).await, Seen::Answer);
+    assert_eq!(ask_over_udp(environment).await, Seen::Nothing);
+    lost.roll_back(environment).await.unwrap();
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chaos_harness::Lab;
 use chaos_harness::hypothesis::{Aborted, Comparison, Hypothesis, HypothesisError, Measure, Scope, Threshold, Verdict};
-use chaos_harness::topology::{Service, Topology};
+use chaos_harness::topology::{Protocol, Service, Topology};
 use chaos_harness::{chaos_test, hypothesis, topology};
 use rstest::{fixture, rstest};
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -116,8 +116,9 @@ fn a_topology_is_what_the_builder_makes() {
         }
         order { image: "shop/order", cargo: "shop"; args: std::env::args().take(0) },
         "order-db" { image: image, program: "postgres", args: [], port: 5432, health: tcp, restart: never };
-        type { program: "/bin/true" }
-        gateway -> order, type; order -> "order-db"; type -> gateway,
+        type { program: "/bin/true", udp_port: 53 }
+        gateway -> order: http, type: udp, type; order -> "order-db"; type -> gateway: tcp,
+        users -> gateway: http
     };
     let built = Topology::new("shop")
         .service(
@@ -135,11 +136,13 @@ fn a_topology_is_what_the_builder_makes() {
         )
         .service(Service::new("order").cargo("shop", "shop").image("shop/order"))
         .service(Service::new("order-db").image("postgres:16").program("postgres").port(5432))
-        .service(Service::new("type").program("/bin/true"))
-        .link("gateway", "order")
+        .service(Service::new("type").program("/bin/true").udp_port(53))
+        .link_over("gateway", "order", Protocol::Http)
+        .link_over("gateway", "type", Protocol::Udp)
         .link("gateway", "type")
         .link("order", "order-db")
-        .link("type", "gateway");
+        .link("type", "gateway")
+        .link_over("users", "gateway", Protocol::Http);
     written.validate().unwrap();
     assert_eq!(written, built);
 }

@@ -12,9 +12,10 @@ pub fn shop() -> Topology {
         order { cargo: "shop" / "shop", args: ["order"], health: "/health/ready" },
         inventory { cargo: "shop" / "shop", args: ["inventory"], health: "/health/ready", restart: always },
         product { cargo: "shop" / "shop", args: ["product"], health: "/health/ready" },
-        gateway -> order, product;
-        order -> inventory;
-        inventory -> product;
+        users -> gateway: http;
+        gateway -> order: http, product: http;
+        order -> inventory: http;
+        inventory -> product: http;
     }
 }
 

@@ -79,7 +79,8 @@ pub fn hypothesis(input: TokenStream) -> TokenStream {
 ///     order { cargo: "shop" / "shop", args: ["order"], health: "/health/ready" }
 ///     "order-db" { image: postgres, port: 5432, health: tcp, within: 1min }
 ///
-///     gateway -> order;
+///     users -> gateway: http;
+///     gateway -> order: http;
 ///     order -> "order-db";
 /// };
 /// shop.validate()?;
@@ -90,7 +91,9 @@ pub fn hypothesis(input: TokenStream) -> TokenStream {
 /// # Syntax
 ///
 /// The topology's name and `:`, then services and links in any order. A link is `caller -> callee` or
-/// `caller -> callee, callee`, and ends with `;` or `,`. A name with a `-` is written as a string.
+/// `caller -> callee, callee`, and ends with `;` or `,`. Behind each callee may stand what is spoken: `tcp`, which is
+/// the default, `http` or `udp`, as in `app -> web: http, dns: udp`; a pair may be linked over TCP and over UDP at once.
+/// `users` may call every service; a link of theirs only says what is spoken. A name with a `-` is written as a string.
 ///
 /// | setting of a service | value | without it |
 /// |---|---|---|
@@ -100,6 +103,7 @@ pub fn hypothesis(input: TokenStream) -> TokenStream {
 /// | `args` | `["a", value, 3]`, or an expression | none |
 /// | `env` | `{ KEY: value, "other.key": value }`; values are expressions | none |
 /// | `port` | 1 to 65535 | 8080 |
+/// | `udp_port` | 1 to 65535; where links over `udp` lead | as `port` |
 /// | `health` | `tcp`, or a path that answers with a 2xx status | `tcp` |
 /// | `within` | how long starting may take, such as `30s` | `30s` |
 /// | `instances` | 1 to 32 | 1 |

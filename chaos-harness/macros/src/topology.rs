@@ -2,8 +2,9 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::{Error, Result, Token, token};
+use syn::{Error, Ident, Result, Token, token};
 
 use crate::name::{Name, USERS};
 use crate::service::{Service, separator};
@@ -19,6 +20,47 @@ pub(crate) struct Topology {
 struct Link {
     caller: Name,
     callee: Name,
+    protocol: Protocol,
+}
+
+/// What is spoken on a link; TCP where nothing else is said.
+struct Protocol {
+    text: String,
+    written: bool,
+}
+
+const PROTOCOLS: [&str; 3] = ["tcp", "http", "udp"];
+
+impl Protocol {
+    /// Reads what may stand behind a callee, as in `: http`.
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        if input.parse::<Option<Token![:]>>()?.is_none() {
+            return Ok(Self { text: "tcp".to_owned(), written: false });
+        }
+        let name = input.call(Ident::parse_any).map_err(|error| {
+            Error::new(error.span(), format!("expected what is spoken on the link: {}", PROTOCOLS.join(", ")))
+        })?;
+        let text = name.to_string();
+        if !PROTOCOLS.contains(&text.as_str()) {
+            return Err(suggest::unknown(name.span(), "protocol", &text, &PROTOCOLS));
+        }
+        Ok(Self { text, written: true })
+    }
+
+    fn is_stream(&self) -> bool {
+        self.text != "udp"
+    }
+}
+
+impl ToTokens for Protocol {
+    fn to_tokens(&self, out: &mut TokenStream) {
+        let variant = match self.text.as_str() {
+            "http" => quote!(Http),
+            "udp" => quote!(Udp),
+            _ => quote!(Tcp),
+        };
+        out.extend(quote!(::chaos_harness::topology::Protocol::#variant));
+    }
 }
 
 impl Parse for Topology {
@@ -43,7 +85,7 @@ impl Parse for Topology {
 }
 
 impl Topology {
-    /// `service { ... }` or `caller -> callee, callee`.
+    /// `service { ... }` or `caller -> callee, callee: protocol`.
     fn item(&mut self, input: ParseStream<'_>) -> Result<()> {
         let name: Name = input.parse()?;
         if input.peek(token::Brace) {
@@ -59,7 +101,8 @@ impl Topology {
         }
         input.parse::<Token![->]>()?;
         loop {
-            self.links.push(Link { caller: name.clone(), callee: input.parse()? });
+            let (callee, protocol) = (input.parse()?, Protocol::parse(input)?);
+            self.links.push(Link { caller: name.clone(), callee, protocol });
             if input.peek(Token![->]) {
                 return Err(input.error("write one link for each arrow, as in `a -> b; b -> c`"));
             }
@@ -88,12 +131,18 @@ impl Topology {
     }
 
     fn check_link(&self, position: usize) -> Result<()> {
-        let Link { caller, callee } = &self.links[position];
-        if caller.text == USERS {
-            return Err(Error::new(caller.span, format!("`{USERS}` may call every service; leave this link out")));
+        let Link { caller, callee, protocol } = &self.links[position];
+        let from_users = caller.text == USERS;
+        if from_users && !protocol.written {
+            let message = format!(
+                "`{USERS}` may call every service; leave this link out, or say what is spoken, as in \
+                 `{USERS} -> {}: http`",
+                callee.text
+            );
+            return Err(Error::new(caller.span, message));
         }
         let known: Vec<&str> = self.services.iter().map(|service| service.name.text.as_str()).collect();
-        for name in [caller, callee] {
+        for name in [caller, callee].into_iter().skip(usize::from(from_users)) {
             if !known.contains(&name.text.as_str()) {
                 return Err(suggest::unknown(name.span, "service", &name.text, &known));
             }
@@ -101,9 +150,13 @@ impl Topology {
         if caller.text == callee.text {
             return Err(Error::new(callee.span, format!("service `{}` is linked to itself", callee.text)));
         }
-        let same = |link: &Link| link.caller.text == caller.text && link.callee.text == callee.text;
+        let same = |link: &Link| {
+            let pair = link.caller.text == caller.text && link.callee.text == callee.text;
+            pair && link.protocol.is_stream() == protocol.is_stream()
+        };
         if self.links[..position].iter().any(same) {
-            let message = format!("link {} -> {} is declared twice", caller.text, callee.text);
+            let over = if protocol.is_stream() { "" } else { " over udp" };
+            let message = format!("link {} -> {} is declared twice{over}", caller.text, callee.text);
             return Err(Error::new(callee.span, message));
         }
         Ok(())
@@ -129,10 +182,11 @@ impl ToTokens for Topology {
         let Self { name: Name { text: name, .. }, services, links } = self;
         let callers = links.iter().map(|link| &link.caller.text);
         let callees = links.iter().map(|link| &link.callee.text);
+        let protocols = links.iter().map(|link| &link.protocol);
         out.extend(quote! {
             ::chaos_harness::topology::Topology::new(#name)
                 #(.service(#services))*
-                #(.link(#callers, #callees))*
+                #(.link_over(#callers, #callees, #protocols))*
         });
     }
 }

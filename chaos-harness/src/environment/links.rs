@@ -1,67 +1,129 @@
-//! The link proxies of an environment: one from every caller's instance to every callee's instance.
+//! The link proxies of an environment: one from every caller's instance to every callee's instance, over TCP, over UDP
+//! or both.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 
+use crate::link::udp::UdpLink;
 use crate::link::{LinkError, LinkProxy};
-use crate::topology::{InstanceId, Topology, USERS};
+use crate::topology::{InstanceId, Protocol, Topology, USERS};
+
+/// Who calls whom.
+type Pair = (InstanceId, InstanceId);
+
+/// Keeps the seeds of UDP links apart from those of the others, whose number then changes nothing.
+const UDP_SEEDS: u64 = 1 << 32;
 
 /// Caller and callee, and what the link between them has counted since it was bound.
 pub(crate) type Counted = ((InstanceId, InstanceId), BTreeMap<&'static str, u64>);
 
 /// The proxies by caller and callee.
-#[derive(Debug)]
-pub(super) struct Links(BTreeMap<(InstanceId, InstanceId), LinkProxy>);
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    streams: BTreeMap<Pair, LinkProxy>,
+    /// Each with the callee's UDP port.
+    udp: BTreeMap<Pair, (UdpLink, u16)>,
+}
 
 impl Links {
-    /// Binds a proxy for each declared link on `host`, where targets can reach it, and one from the users to
+    /// Binds a proxy for each declared link on `host`, where targets can reach it, and those from the users to
     /// every instance on loopback.
     pub(super) fn bind(topology: &Topology, host: IpAddr, seed: u64) -> Result<Self, LinkError> {
-        let mut proxies = BTreeMap::new();
-        let mut bind = |caller: InstanceId, callee: InstanceId, host: IpAddr| {
-            // Each link decides by itself, whatever the others do; the position makes it another stream.
-            let proxy = LinkProxy::bind(host, seed.wrapping_add(proxies.len() as u64))?;
-            proxies.insert((caller, callee), proxy);
-            Ok::<(), LinkError>(())
-        };
+        let mut links = Self::default();
         for callee in topology.instances() {
-            bind(InstanceId::new(USERS, 1), callee, Ipv4Addr::LOCALHOST.into())?;
+            links.bind_pair(topology, (InstanceId::new(USERS, 1), callee), Ipv4Addr::LOCALHOST.into(), seed)?;
         }
         for caller in topology.instances() {
             let callees = topology.callees(&caller.service).filter_map(|name| topology.services.get(name));
             for callee in callees.flat_map(|service| service.instance_ids()) {
-                bind(caller.clone(), callee, host)?;
+                links.bind_pair(topology, (caller.clone(), callee), host, seed)?;
             }
         }
-        Ok(Self(proxies))
+        Ok(links)
+    }
+
+    /// Each link decides by itself, whatever the others do; the position makes it another stream.
+    fn bind_pair(&mut self, topology: &Topology, pair: Pair, host: IpAddr, seed: u64) -> Result<(), LinkError> {
+        let (caller, callee) = (&pair.0.service, &pair.1.service);
+        if let (true, Some(service)) = (topology.has_udp(caller, callee), topology.services.get(callee)) {
+            let link = UdpLink::bind(host, seed.wrapping_add(UDP_SEEDS + self.udp.len() as u64))?;
+            self.udp.insert(pair.clone(), (link, service.port_for_udp()));
+        }
+        if let Some(protocol) = topology.protocol(caller, callee) {
+            let proxy = bind_stream(protocol, host, seed.wrapping_add(self.streams.len() as u64))?;
+            self.streams.insert(pair, proxy);
+        }
+        Ok(())
     }
 
     /// The proxies from instances of `caller` to instances of `callee`.
     pub(super) fn between(&self, caller: &str, callee: &str) -> Vec<&LinkProxy> {
-        let matching = self.0.iter().filter(|((from, to), _)| from.service == caller && to.service == callee);
-        matching.map(|(_, proxy)| proxy).collect()
+        between(&self.streams, caller, callee).collect()
     }
 
-    /// What every proxy has counted since it was bound, by the counters' names.
+    /// The UDP links from instances of `caller` to instances of `callee`.
+    pub(super) fn udp_between(&self, caller: &str, callee: &str) -> Vec<&UdpLink> {
+        between(&self.udp, caller, callee).map(|(link, _)| link).collect()
+    }
+
+    /// What every link has counted since it was bound, by the counters' names.
     pub(super) fn counters(&self) -> impl Iterator<Item = Counted> + '_ {
-        self.0.iter().map(|(pair, proxy)| (pair.clone(), proxy.counters().entries().collect()))
+        let streams = self.streams.iter().map(|(pair, proxy)| (pair, proxy.counters().entries().collect()));
+        let udp = self.udp.iter().map(|(pair, (link, _))| (pair, link.counters().entries().collect()));
+        streams.chain(udp).map(|(pair, counted)| (pair.clone(), counted))
     }
 
-    /// Where `caller` finds the instances of `callee`.
-    pub(super) fn addresses(&self, caller: &InstanceId, callee: &str) -> Vec<SocketAddr> {
-        let matching = self.0.iter().filter(|((from, to), _)| from == caller && to.service == callee);
-        matching.map(|(_, proxy)| proxy.addr()).collect()
+    /// Where `caller` finds the instances of each of its callees.
+    pub(super) fn addresses(&self, caller: &InstanceId) -> BTreeMap<String, Vec<SocketAddr>> {
+        by_callee(&self.streams, caller, LinkProxy::addr)
     }
 
-    /// Points every link to `callee` at `address`; `None` while it is down.
+    /// Where `caller` finds the instances of each of its callees over UDP.
+    pub(super) fn udp_addresses(&self, caller: &InstanceId) -> BTreeMap<String, Vec<SocketAddr>> {
+        by_callee(&self.udp, caller, |(link, _)| link.addr())
+    }
+
+    /// Whether anybody calls `callee` over UDP.
+    pub(super) fn any_udp_to(&self, callee: &str) -> bool {
+        self.udp.keys().any(|(_, to)| to.service == callee)
+    }
+
+    /// Points every link to `callee` at `address`, the UDP ones at their own port of it; `None` while it is down.
     pub(super) fn point(&self, callee: &InstanceId, address: Option<SocketAddr>) {
-        self.0.iter().filter(|((_, to), _)| to == callee).for_each(|(_, proxy)| proxy.set_upstream(address));
+        self.streams.iter().filter(|((_, to), _)| to == callee).for_each(|(_, proxy)| proxy.set_upstream(address));
+        for (link, port) in self.udp.iter().filter(|((_, to), _)| to == callee).map(|(_, link)| link) {
+            link.set_upstream(address.map(|address| SocketAddr::new(address.ip(), *port)));
+        }
     }
 
-    /// Ends every proxy and its connections.
+    /// Ends every proxy, and their connections and sessions.
     pub(super) async fn shut_down(self) {
-        join_all(self.0.into_values().map(LinkProxy::shutdown)).await;
+        let streams = join_all(self.streams.into_values().map(LinkProxy::shutdown));
+        join(streams, join_all(self.udp.into_values().map(|(link, _)| link.shutdown()))).await;
+    }
+}
+
+fn between<'a, L>(links: &'a BTreeMap<Pair, L>, caller: &str, callee: &str) -> impl Iterator<Item = &'a L> {
+    links.iter().filter(move |((from, to), _)| from.service == caller && to.service == callee).map(|(_, link)| link)
+}
+
+fn by_callee<L>(
+    links: &BTreeMap<Pair, L>,
+    caller: &InstanceId,
+    addr: impl Fn(&L) -> SocketAddr,
+) -> BTreeMap<String, Vec<SocketAddr>> {
+    let mut addresses = BTreeMap::<_, Vec<_>>::new();
+    for ((_, callee), link) in links.iter().filter(|((from, _), _)| from == caller) {
+        addresses.entry(callee.service.clone()).or_default().push(addr(link));
+    }
+    addresses
+}
+
+/// A proxy for what the link speaks.
+fn bind_stream(protocol: Protocol, host: IpAddr, seed: u64) -> Result<LinkProxy, LinkError> {
+    match protocol {
+        Protocol::Http | Protocol::Tcp | Protocol::Udp => LinkProxy::bind(host, seed),
     }
 }

@@ -16,6 +16,7 @@ pub use error::EnvironmentError;
 pub(crate) use self::links::Counted;
 use self::links::Links;
 use crate::link::LinkProxy;
+use crate::link::udp::UdpLink;
 use crate::runtime::{Change, InstanceSpec, Runtime, RuntimeError};
 use crate::topology::{Addresses, InstanceId, Topology, USERS, render};
 
@@ -71,6 +72,16 @@ impl Environment {
     /// What every link has counted since it was bound.
     pub(crate) fn counters(&self) -> impl Iterator<Item = Counted> + '_ {
         self.links.counters()
+    }
+
+    /// The address at which users find `service` over UDP, where a link from [`USERS`] over UDP is declared.
+    pub fn udp_address(&self, service: &str) -> Option<SocketAddr> {
+        self.links.udp_between(USERS, service).first().map(|link| link.addr())
+    }
+
+    /// The UDP links between the instances of `caller` and those of `callee`.
+    pub fn udp_links(&self, caller: &str, callee: &str) -> Vec<&UdpLink> {
+        self.links.udp_between(caller, callee)
     }
 
     /// The last `lines` lines of every instance, by its name. What cannot be read says so in its place.
@@ -132,9 +143,13 @@ fn specs(topology: &Topology, runtime: &dyn Runtime, links: &Links) -> Result<Ve
     let mut specs = Vec::new();
     for service in topology.services.values() {
         for id in service.instance_ids() {
-            let callees =
-                topology.callees(&service.name).map(|callee| (callee.to_owned(), links.addresses(&id, callee)));
-            let addresses = Addresses { listen: runtime.listen_address(&id, service.port), callees: callees.collect() };
+            let listen = |port| runtime.listen_address(&id, port);
+            let addresses = Addresses {
+                listen: listen(service.port),
+                callees: links.addresses(&id),
+                udp_listen: links.any_udp_to(&service.name).then(|| listen(service.port_for_udp())),
+                udp_callees: links.udp_addresses(&id),
+            };
             let args = service.args.iter().map(|arg| render(&service.name, arg, &addresses));
             let mut env = addresses.variables();
             for (key, value) in &service.env {

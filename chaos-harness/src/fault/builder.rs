@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Injection, Instances, Kill, LinkFault, Pause, Stop};
+use super::{Injection, Instances, Kill, LinkFault, Pause, Stop, UdpLinkRef};
 use crate::link::toxic::{
     Bandwidth, BlackHole, ConnectionLimit, Corrupt, Excess, HalfOpen, Latency, LimitData, Refuse, Reset, Slicer,
     SlowClose, SlowOpen, Victims,
@@ -60,6 +60,19 @@ impl LinkRef {
     pub fn probability(mut self, share: f64) -> Self {
         self.probability = share;
         self
+    }
+
+    /// The datagrams of the link, which must be declared over UDP.
+    ///
+    /// ```
+    /// use chaos_harness::fault::link;
+    ///
+    /// let lossy = link("app", "dns").udp().loss(0.1);
+    /// assert_eq!(lossy.fault.to_string(), "10% of datagrams lost on app -> dns");
+    /// ```
+    pub fn udp(self) -> UdpLinkRef {
+        let direction = self.direction.unwrap_or(Direction::Up);
+        UdpLinkRef { caller: self.caller, callee: self.callee, direction, probability: self.probability }
     }
 
     /// Answers arrive later by `latency`; with [`up`](Self::up), requests do.

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::link::LinkError;
 use crate::runtime::{Capability, RuntimeError, RuntimeKind};
-use crate::topology::{InstanceId, TopologyError};
+use crate::topology::{InstanceId, Protocol, TopologyError};
 
 /// A fault that cannot be applied or undone, and why.
 #[derive(Debug, Error)]
@@ -32,6 +32,24 @@ pub enum FaultError {
         callee: String,
         /// The links there are.
         declared: String,
+    },
+    /// It needs a link that speaks something else.
+    #[error(
+        "`{fault}` needs {needed}, but link {caller} -> {callee} speaks {spoken}; declare it as \
+         `{caller} -> {callee}: {needed}` in `topology!`, or with \
+         `.link_over(\"{caller}\", \"{callee}\", Protocol::{needed:?})`"
+    )]
+    WrongProtocol {
+        /// The fault.
+        fault: String,
+        /// The caller.
+        caller: String,
+        /// The callee.
+        callee: String,
+        /// What was declared.
+        spoken: Protocol,
+        /// What it needs.
+        needed: Protocol,
     },
     /// A hold or offset out of range.
     #[error("`{fault}`: a {what} of {given} is outside {range}", given = humantime::format_duration(*.given))]

@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Attestation, FaultError, FaultKind, Injected};
+use super::{Attestation, FaultError, FaultKind, Injected, protocol};
 use crate::environment::Environment;
 use crate::link::{CountersSnapshot, LinkError, LinkName, LinkProxy, Toxic};
 use crate::runtime::Capability;
-use crate::topology::{Topology, USERS};
+use crate::topology::{Protocol, Topology};
 
 /// A toxic on every connection from `caller` to `callee`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -43,17 +43,7 @@ impl FaultKind for LinkFault {
     }
 
     fn validate(&self, topology: &Topology) -> Result<(), FaultError> {
-        for name in [&self.caller, &self.callee].into_iter().filter(|name| *name != USERS) {
-            topology.get(name)?;
-        }
-        if !topology.has_link(&self.caller, &self.callee) {
-            let declared: Vec<String> = topology.links.iter().map(ToString::to_string).collect();
-            return Err(FaultError::UnknownLink {
-                caller: self.caller.clone(),
-                callee: self.callee.clone(),
-                declared: if declared.is_empty() { "none".to_owned() } else { declared.join(", ") },
-            });
-        }
+        protocol::require(topology, (&self.caller, &self.callee), Protocol::Tcp, || self.describe())?;
         let invalid = |source| LinkError::Invalid { name: self.describe(), source };
         Ok(self.toxic.validate().map_err(invalid)?)
     }
@@ -74,7 +64,7 @@ impl FaultKind for LinkFault {
 }
 
 /// Names are unique in the process, so that faults on one link compose.
-fn fresh_name() -> String {
+pub(super) fn fresh_name() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     format!("injection-{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }

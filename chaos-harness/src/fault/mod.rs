@@ -2,7 +2,7 @@
 //!
 //! One file per kind, one line in the list at the end of this page: that enters a kind in the plan's
 //! data format, the conformance suite and the reports. Faults on a link are toxics, in
-//! [`link::toxic`](crate::link::toxic).
+//! [`link::toxic`](crate::link::toxic) and [`link::udp::toxic`](crate::link::udp::toxic).
 //!
 //! # Guarantees
 //! - [`inject`](FaultKind::inject) returns when the fault holds for every live and every new
@@ -18,8 +18,11 @@ mod instances;
 mod kill;
 mod link;
 mod pause;
+mod protocol;
 mod register;
 mod stop;
+mod udp;
+mod udp_builder;
 
 use async_trait::async_trait;
 
@@ -32,6 +35,8 @@ pub use kill::Kill;
 pub use link::LinkFault;
 pub use pause::Pause;
 pub use stop::Stop;
+pub use udp::UdpFault;
+pub use udp_builder::UdpLinkRef;
 
 use crate::environment::Environment;
 use crate::link::LinkName;
@@ -96,6 +101,8 @@ pub trait Injected: Send + Sync {
 register::faults! {
     /// A toxic on a declared link.
     Link(LinkFault) = "link",
+    /// A toxic on a declared UDP link.
+    Udp(UdpFault) = "udp",
     /// The processes of a service end at once, without a chance to clean up.
     Kill(Kill) = "kill",
     /// The processes of a service stand still.

@@ -57,26 +57,27 @@ pub(crate) fn is_level(name: &str) -> bool {
     name.starts_with("active")
 }
 
+/// Declares the counters of a kind of link and their snapshot; `$level` is a level and no count.
 macro_rules! counters {
-    ($($(#[$doc:meta])+ $name:ident,)+) => {
+    ($counters:ident => $snapshot:ident, level $level:ident; $($(#[$doc:meta])+ $name:ident,)+) => {
         /// The live counters of a link.
         #[derive(Debug, Default)]
-        pub(super) struct Counters { $(pub(super) $name: Counter,)+ }
+        pub(super) struct $counters { $(pub(super) $name: Counter,)+ }
 
-        impl Counters {
-            pub(super) fn snapshot(&self) -> CountersSnapshot {
-                CountersSnapshot { $($name: self.$name.get(),)+ }
+        impl $counters {
+            pub(super) fn snapshot(&self) -> $snapshot {
+                $snapshot { $($name: self.$name.get(),)+ }
             }
         }
 
         /// What a link has counted up to one moment.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-        pub struct CountersSnapshot { $($(#[$doc])+ pub $name: u64,)+ }
+        pub struct $snapshot { $($(#[$doc])+ pub $name: u64,)+ }
 
-        impl CountersSnapshot {
-            /// What was counted since `earlier`; `active` stays as it is, being a level and no count.
+        impl $snapshot {
+            #[doc = concat!("What was counted since `earlier`; `", stringify!($level), "` stays as it is, being a level and no count.")]
             pub fn since(&self, earlier: &Self) -> Self {
-                Self { active: self.active, ..Self { $($name: self.$name.saturating_sub(earlier.$name),)+ } }
+                Self { $level: self.$level, ..Self { $($name: self.$name.saturating_sub(earlier.$name),)+ } }
             }
 
             /// Every counter with its name, in the order of declaration.
@@ -87,7 +88,10 @@ macro_rules! counters {
     };
 }
 
+pub(super) use counters;
+
 counters! {
+    Counters => CountersSnapshot, level active;
     /// Connections accepted since the link was bound.
     accepted,
     /// Connections open now.

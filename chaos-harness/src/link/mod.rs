@@ -18,6 +18,7 @@
 //! | `toxic/` | the kinds of toxic, one file each; their queues, schedules and dice |
 //! | `timer.rs` | alarms finer than the runtime's |
 //! | `counters.rs`, `name.rs`, `socket.rs`, `error.rs` | what they say |
+//! | `udp/` | the same for datagrams: [`udp::UdpLink`] |
 //!
 //! # Guarantees
 //!
@@ -60,6 +61,7 @@ mod spool;
 mod tests;
 mod timer;
 pub mod toxic;
+pub mod udp;
 
 pub use control::Toxics;
 pub use counters::CountersSnapshot;

@@ -68,7 +68,7 @@ pub enum TopologyError {
     },
     /// A placeholder that stands for nothing.
     #[error(
-        "service `{service}`: `{{{placeholder}}}` stands for nothing; use {{ip}}, {{port}}, {{listen}}, or {{<callee>.url}}, {{<callee>.addr}}, {{<callee>.host}}, {{<callee>.port}} of a linked service"
+        "service `{service}`: `{{{placeholder}}}` stands for nothing; use {{ip}}, {{port}}, {{listen}}, or {{<callee>.url}}, {{<callee>.addr}}, {{<callee>.host}}, {{<callee>.port}} of a linked service; over UDP, {{udp_listen}} and {{<callee>.udp_addr}}"
     )]
     UnknownPlaceholder {
         /// The service.

@@ -5,6 +5,7 @@
 
 mod error;
 mod instance;
+mod link;
 mod service;
 mod template;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::TopologyError;
 pub use instance::InstanceId;
+pub use link::{Link, Protocol};
 pub use service::{CargoBin, Health, Image, Program, RestartPolicy, Service};
 pub use template::{Addresses, render};
 
@@ -45,21 +47,6 @@ pub struct Topology {
     duplicates: Vec<String>,
 }
 
-/// A declared dependency: `caller` sends requests to `callee`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-pub struct Link {
-    /// The service that depends on the other, or [`USERS`].
-    pub caller: String,
-    /// The service that is depended upon.
-    pub callee: String,
-}
-
-impl std::fmt::Display for Link {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} -> {}", self.caller, self.callee)
-    }
-}
-
 impl Topology {
     /// An empty topology.
     pub fn new(name: impl Into<String>) -> Self {
@@ -76,10 +63,17 @@ impl Topology {
         self
     }
 
-    /// Declares that `caller` depends on `callee`.
+    /// Declares that `caller` depends on `callee`, over TCP.
     #[must_use]
-    pub fn link(mut self, caller: impl Into<String>, callee: impl Into<String>) -> Self {
-        self.links.push(Link { caller: caller.into(), callee: callee.into() });
+    pub fn link(self, caller: impl Into<String>, callee: impl Into<String>) -> Self {
+        self.link_over(caller, callee, Protocol::Tcp)
+    }
+
+    /// Declares that `caller` depends on `callee`, and what is spoken. [`USERS`] may call every service over TCP
+    /// as it is; declaring such a link says more of it.
+    #[must_use]
+    pub fn link_over(mut self, caller: impl Into<String>, callee: impl Into<String>, protocol: Protocol) -> Self {
+        self.links.push(Link { caller: caller.into(), callee: callee.into(), protocol });
         self
     }
 
@@ -108,15 +102,30 @@ impl Topology {
         self.services.values().flat_map(|service| service.instance_ids())
     }
 
-    /// The services that `caller` depends on.
+    /// The services that `caller` depends on, each once.
     pub fn callees<'a>(&'a self, caller: &'a str) -> impl Iterator<Item = &'a str> + 'a {
-        self.links.iter().filter(move |link| link.caller == caller).map(|link| link.callee.as_str())
+        let of_caller = self.links.iter().enumerate().filter(move |(_, link)| link.caller == caller);
+        let first = |(position, link): &(usize, &Link)| {
+            !self.links[..*position].iter().any(|earlier| earlier.joins(&link.caller, &link.callee))
+        };
+        of_caller.filter(first).map(|(_, link)| link.callee.as_str())
     }
 
-    /// Whether requests may pass from `caller` to `callee`. [`USERS`] may call every service.
+    /// Whether anything may pass from `caller` to `callee`. [`USERS`] may call every service.
     pub fn has_link(&self, caller: &str, callee: &str) -> bool {
-        caller == USERS && self.services.contains_key(callee)
-            || self.links.iter().any(|link| link.caller == caller && link.callee == callee)
+        self.protocol(caller, callee).is_some() || self.has_udp(caller, callee)
+    }
+
+    /// What is spoken over TCP from `caller` to `callee`; `None` when they are not linked so.
+    pub fn protocol(&self, caller: &str, callee: &str) -> Option<Protocol> {
+        let mut declared = self.links.iter().filter(|link| link.joins(caller, callee)).map(|link| link.protocol);
+        let implied = caller == USERS && self.services.contains_key(callee);
+        declared.find(|protocol| protocol.is_stream()).or(implied.then_some(Protocol::Tcp))
+    }
+
+    /// Whether datagrams may pass from `caller` to `callee`.
+    pub fn has_udp(&self, caller: &str, callee: &str) -> bool {
+        self.links.iter().any(|link| link.joins(caller, callee) && link.protocol == Protocol::Udp)
     }
 
     /// Checks names, ports, sources, links and instance counts.
@@ -140,13 +149,14 @@ impl Topology {
 
     fn validate_links(&self) -> Result<(), TopologyError> {
         for (position, link) in self.links.iter().enumerate() {
-            for name in [&link.caller, &link.callee] {
-                self.get(name)?;
+            if link.caller != USERS {
+                self.get(&link.caller)?;
             }
+            self.get(&link.callee)?;
             if link.caller == link.callee {
                 return Err(TopologyError::SelfLink { name: link.caller.clone() });
             }
-            if self.links[..position].contains(link) {
+            if self.links[..position].iter().any(|earlier| earlier.collides(link)) {
                 return Err(TopologyError::DuplicateLink { link: link.to_string() });
             }
         }
@@ -195,6 +205,13 @@ mod tests {
             (Topology::new("t"), "topology `t` declares no service"),
             (pair().link("a", "c"), "no service is named `c`; the topology has: a, b"),
             (pair().link("a", "b"), "link a -> b is declared twice"),
+            (pair().link_over("a", "b", Protocol::Http), "link a -> b: http is declared twice"),
+            (
+                pair().link_over("b", "a", Protocol::Udp).link_over("b", "a", Protocol::Udp),
+                "link b -> a: udp is declared twice",
+            ),
+            (pair().link("a", USERS), "no service is named `users`"),
+            (pair().link_over(USERS, "c", Protocol::Http), "no service is named `c`"),
             (pair().link("a", "a"), "service `a` is linked to itself"),
             (pair().service(Service::new("a").cargo("p", "b")), "service `a` is declared twice"),
             (pair().service(Service::new("C").cargo("p", "b")), "`C` is not a usable name"),
@@ -202,10 +219,36 @@ mod tests {
             (pair().service(Service::new("c")), "service `c` has nothing to run"),
             (pair().service(Service::new("c").cargo("p", "b").instances(0)), "service `c` asks for 0 instances"),
             (pair().service(Service::new("c").cargo("p", "b").port(0)), "service `c` listens on port 0"),
+            (pair().service(Service::new("c").cargo("p", "b").udp_port(0)), "service `c` listens on port 0"),
         ];
         for (topology, message) in cases {
             let error = topology.validate().unwrap_err().to_string();
             assert!(error.starts_with(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_pair_may_be_linked_over_tcp_and_over_udp() {
+        let both = pair().link_over("a", "b", Protocol::Udp).link_over(USERS, "a", Protocol::Http);
+        both.validate().unwrap();
+        assert_eq!(both.callees("a").collect::<Vec<_>>(), ["b"]);
+        assert_eq!((both.protocol("a", "b"), both.has_udp("a", "b")), (Some(Protocol::Tcp), true));
+        assert_eq!((both.protocol("b", "a"), both.has_udp("b", "a")), (None, false));
+        assert_eq!(both.protocol(USERS, "a"), Some(Protocol::Http));
+        assert_eq!((both.protocol(USERS, "b"), both.has_udp(USERS, "b")), (Some(Protocol::Tcp), false));
+        let only = Topology { links: Vec::new(), ..pair() }.link_over("a", "b", Protocol::Udp);
+        assert_eq!((only.protocol("a", "b"), only.has_link("a", "b")), (None, true));
+    }
+
+    #[test]
+    fn the_default_protocol_is_left_out_of_data() {
+        let link = |protocol| Link { caller: "a".to_owned(), callee: "b".to_owned(), protocol };
+        for (link, data) in [
+            (link(Protocol::Tcp), r#"{"caller":"a","callee":"b"}"#),
+            (link(Protocol::Udp), r#"{"caller":"a","callee":"b","protocol":"udp"}"#),
+        ] {
+            assert_eq!(serde_json::to_string(&link).unwrap(), data);
+            assert_eq!(serde_json::from_str::<Link>(data).unwrap(), link);
         }
     }
 

@@ -15,9 +15,11 @@ const MAX_INSTANCES: u16 = 32;
 /// One service of a topology.
 ///
 /// Every instance finds `LISTEN` (the socket address to bind) in its environment, and for each
-/// linked callee `<CALLEE>_URL`, `<CALLEE>_ADDR` and, with several instances, `<CALLEE>_URLS`.
+/// linked callee `<CALLEE>_URL`, `<CALLEE>_ADDR` and, with several instances, `<CALLEE>_URLS`. Over UDP these are
+/// `UDP_LISTEN`, where somebody calls it so, `<CALLEE>_UDP_ADDR` and `<CALLEE>_UDP_ADDRS`.
 /// Arguments and environment values may also name them as placeholders:
-/// `{ip}`, `{port}`, `{listen}`, `{callee.url}`, `{callee.addr}`, `{callee.host}`, `{callee.port}`.
+/// `{ip}`, `{port}`, `{listen}`, `{callee.url}`, `{callee.addr}`, `{callee.host}`, `{callee.port}`, and over UDP
+/// `{udp_listen}`, `{callee.udp_addr}`.
 /// A literal brace is written twice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Service {
@@ -33,6 +35,9 @@ pub struct Service {
     pub env: BTreeMap<String, String>,
     /// The TCP port on which it listens.
     pub port: u16,
+    /// The UDP port on which it listens, where that is another than `port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub udp_port: Option<u16>,
     /// How to tell that an instance is healthy.
     pub health: Health,
     /// How many instances run.
@@ -122,6 +127,7 @@ impl Service {
             args: Vec::new(),
             env: BTreeMap::new(),
             port: 8080,
+            udp_port: None,
             health: Health::Tcp { within: Duration::from_secs(30) },
             instances: 1,
             restart: RestartPolicy::Never,
@@ -172,6 +178,18 @@ impl Service {
         self
     }
 
+    /// Sets the UDP port on which it listens; without this, UDP links lead to the port number that it listens on over TCP.
+    #[must_use]
+    pub fn udp_port(mut self, port: u16) -> Self {
+        self.udp_port = Some(port);
+        self
+    }
+
+    /// Where UDP links lead.
+    pub(crate) fn port_for_udp(&self) -> u16 {
+        self.udp_port.unwrap_or(self.port)
+    }
+
     /// Healthy once `GET path` answers with a 2xx status.
     #[must_use]
     pub fn http(mut self, path: impl Into<String>) -> Self {
@@ -214,7 +232,7 @@ impl Service {
         if !(1..=MAX_INSTANCES).contains(&self.instances) {
             return Err(TopologyError::BadInstances { name: name(), instances: self.instances });
         }
-        if self.port == 0 {
+        if self.port == 0 || self.udp_port == Some(0) {
             return Err(TopologyError::BadPort { name: name() });
         }
         Ok(())

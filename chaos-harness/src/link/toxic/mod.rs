@@ -190,7 +190,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    fn covers(self, way: Way) -> bool {
+    pub(in crate::link) fn covers(self, way: Way) -> bool {
         matches!((self, way), (Self::Both, _) | (Self::Up, Way::Up) | (Self::Down, Way::Down))
     }
 }
@@ -311,7 +311,7 @@ fn time(duration: Duration) -> impl fmt::Display {
     humantime::format_duration(duration)
 }
 
-fn check_duration(field: &'static str, duration: Duration) -> Result<(), InvalidField> {
+pub(super) fn check_duration(field: &'static str, duration: Duration) -> Result<(), InvalidField> {
     if duration > LONGEST {
         let problem =
             format!("{} is longer than {}", humantime::format_duration(duration), humantime::format_duration(LONGEST));
