@@ -1,7 +1,6 @@
 //! One connection through the link: two sockets, two lanes, one task.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -18,6 +17,7 @@ use super::pump::{Progress, Pump};
 use super::socket;
 use super::timer::Alarm;
 use super::toxic::{Birth, Cut, Dice, Item, Way};
+use super::upstream::Upstream;
 
 /// What the connection's task and the control path share.
 pub(super) struct Connection {
@@ -242,8 +242,8 @@ impl Drop for Driver {
     }
 }
 
-async fn dial(upstream: Option<SocketAddr>) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(upstream.ok_or(io::ErrorKind::NotConnected)?).await?;
+async fn dial(upstream: Option<Upstream>) -> io::Result<TcpStream> {
+    let stream = upstream.ok_or(io::ErrorKind::NotConnected)?.connect().await?;
     // Where nobody listens on a port of the ephemeral range, the kernel may connect a socket to itself.
     if stream.local_addr()? == stream.peer_addr()? {
         socket::reset(&stream);

@@ -23,6 +23,15 @@ impl Counter {
     }
 }
 
+/// Bytes that came in, whatever became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// From the caller.
+    pub up: u64,
+    /// From the callee.
+    pub down: u64,
+}
+
 macro_rules! counters {
     ($($(#[$doc:meta])+ $name:ident,)+) => {
         /// The live counters of a link.

@@ -102,7 +102,10 @@ impl Pump<'_> {
         SCRATCH.with_borrow_mut(|scratch| {
             match std::task::ready!(socket::poll_read(source, cx, scratch)) {
                 Ok(0) => self.lane.end(now, &self.totals.counters),
-                Ok(n) => return Poll::Ready(self.take(cx, now, &scratch[..n])),
+                Ok(n) => {
+                    self.received().add(n as u64);
+                    return Poll::Ready(self.take(cx, now, &scratch[..n]));
+                }
                 Err(_) => self.lane.abort(now, &self.totals.counters),
             }
             Poll::Ready(Ok(()))
@@ -133,6 +136,13 @@ impl Pump<'_> {
             if empty {
                 self.lane.pop();
             }
+        }
+    }
+
+    fn received(&self) -> &Counter {
+        match self.lane.way {
+            Way::Up => &self.totals.received_up,
+            Way::Down => &self.totals.received_down,
         }
     }
 

@@ -16,6 +16,7 @@ mod faults;
 mod intact;
 mod latency;
 mod live;
+mod place;
 mod plain;
 mod spec;
 
