@@ -75,6 +75,8 @@ pub mod runtime;
 pub mod safety;
 mod test_run;
 pub mod topology;
+#[cfg(feature = "toxiproxy")]
+pub mod toxiproxy;
 
 pub use chaos_harness_macros::{chaos_test, hypothesis, topology};
 pub use durations::Durations;

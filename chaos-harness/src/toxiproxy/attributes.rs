@@ -1,0 +1,137 @@
+//! The types of toxic, their attributes, and the link's toxics that stand behind them.
+
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use super::ApiError;
+use super::fields::{Fields, Want};
+use crate::link::toxic::{BlackHole, Latency, Reset};
+use crate::link::{Direction, Toxic, ToxicSpec};
+
+/// Declares every type of toxic: `"type" Variant { attributes }`, with toxiproxy's names, units and order.
+macro_rules! types {
+    ($($name:literal $variant:ident { $($field:ident),+ })+) => {
+        /// The attributes of a toxic; its variant is the type.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+        #[serde(untagged)]
+        #[allow(missing_docs)] // toxiproxy's names and units; the module's documentation has them in a table
+        pub enum Attributes { $($variant { $($field: u64),+ },)+ }
+
+        impl Attributes {
+            /// The names of all types.
+            pub const TYPES: &[&str] = &[$($name),+];
+
+            /// All attributes of a type at 0; `None` where there is no such type.
+            pub fn zero(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant { $($field: 0),+ }),)+ _ => None }
+            }
+
+            /// The name of the type.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$variant { .. } => $name,)+ }
+            }
+
+            fn with(self, fields: &Fields) -> Result<Self, ApiError> {
+                Ok(match self { $(Self::$variant { $($field),+ } => {
+                    Self::$variant { $($field: fields.get(stringify!($field))?.unwrap_or($field)),+ }
+                })+ })
+            }
+        }
+    };
+}
+
+types! {
+    "latency" Latency { latency, jitter }
+    "timeout" Timeout { timeout }
+    "reset_peer" ResetPeer { timeout }
+}
+
+impl Attributes {
+    /// These attributes, changed where `fields` has others.
+    pub(super) fn changed(self, fields: &Fields) -> Result<Self, ApiError> {
+        let changed = self.with(fields)?;
+        changed.validate().map(|()| changed)
+    }
+
+    fn validate(self) -> Result<(), ApiError> {
+        let toxic = self.toxic(Stream::Downstream, Toxicity(1.0));
+        toxic.validate().map_err(|invalid| ApiError::BadBody(format!("attributes: {invalid}")))
+    }
+
+    /// The link's toxic that does this.
+    pub(super) fn toxic(self, stream: Stream, toxicity: Toxicity) -> Toxic {
+        Toxic::new(self.spec()).direction(stream.into()).probability(toxicity.0.into())
+    }
+
+    fn spec(self) -> ToxicSpec {
+        let ms = Duration::from_millis;
+        match self {
+            Self::Latency { latency, jitter } => Latency::new(ms(latency)).jitter(ms(jitter)).into(),
+            Self::Timeout { timeout } => BlackHole { after: Some(ms(timeout)) }.into(),
+            Self::ResetPeer { timeout } => Reset { after: Some(ms(timeout)), after_bytes: None }.into(),
+        }
+    }
+}
+
+/// Which way a toxic acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    /// From the client to the server.
+    Upstream,
+    /// From the server to the client.
+    Downstream,
+}
+
+impl Stream {
+    pub(super) fn parse(text: &str) -> Result<Self, ApiError> {
+        match text.to_ascii_lowercase().as_str() {
+            "upstream" => Ok(Self::Upstream),
+            "downstream" => Ok(Self::Downstream),
+            _ => Err(ApiError::InvalidStream),
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Upstream => "upstream",
+            Self::Downstream => "downstream",
+        }
+    }
+}
+
+impl From<Stream> for Direction {
+    fn from(stream: Stream) -> Self {
+        match stream {
+            Stream::Upstream => Self::Up,
+            Stream::Downstream => Self::Down,
+        }
+    }
+}
+
+/// Share of the connections that a toxic affects, `0.0..=1.0`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Toxicity(pub(super) f32);
+
+impl Want for Toxicity {
+    const WHAT: &'static str = "a number within 0 and 1";
+
+    fn want(value: &Value) -> Option<Self> {
+        let value = value.as_f64().filter(|value| (0.0..=1.0).contains(value))?;
+        #[allow(clippy::cast_possible_truncation)] // toxiproxy has it in 32 bits
+        Some(Self(value as f32))
+    }
+}
+
+/// 1 and 0 as integers, as Go writes them.
+impl Serialize for Toxicity {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            1.0 => serializer.serialize_u8(1),
+            0.0 => serializer.serialize_u8(0),
+            share => serializer.serialize_f32(share),
+        }
+    }
+}
