@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Attestation, FaultError, FaultKind, Injected};
 use crate::environment::Environment;
-use crate::link::toxic::Latency;
-use crate::link::{CountersSnapshot, Direction, LinkError, LinkProxy, Toxic, ToxicSpec};
+use crate::link::{CountersSnapshot, LinkError, LinkProxy, Toxic};
 use crate::runtime::Capability;
 use crate::topology::{Topology, USERS};
 
@@ -28,7 +27,7 @@ pub struct LinkFault {
 impl FaultKind for LinkFault {
     fn describe(&self) -> String {
         let Self { caller, callee, toxic } = self;
-        format!("{} on {caller} -> {callee}", describe_toxic(toxic))
+        format!("{toxic} on {caller} -> {callee}")
     }
 
     fn services(&self) -> Vec<&str> {
@@ -70,25 +69,6 @@ impl FaultKind for LinkFault {
     }
 }
 
-/// `latency 5s`, `25% black hole up`: what people call a toxic.
-fn describe_toxic(toxic: &Toxic) -> String {
-    let share = if toxic.probability < 1.0 { format!("{:.0}% ", toxic.probability * 100.0) } else { String::new() };
-    let time = humantime::format_duration;
-    let what = match &toxic.spec {
-        ToxicSpec::Latency(Latency { latency, jitter }) if jitter.is_zero() => format!("latency {}", time(*latency)),
-        ToxicSpec::Latency(Latency { latency, jitter }) => format!("latency {} +/- {}", time(*latency), time(*jitter)),
-        ToxicSpec::BlackHole(_) => "black hole".to_owned(),
-        ToxicSpec::Refuse(_) => "refused connections".to_owned(),
-        ToxicSpec::Reset(_) => "reset connections".to_owned(),
-    };
-    let way = match (&toxic.spec, toxic.direction) {
-        (_, Direction::Up) => " upwards",
-        (ToxicSpec::Latency(_), Direction::Down) | (_, Direction::Both) => "",
-        (_, Direction::Down) => " downwards",
-    };
-    format!("{share}{what}{way}")
-}
-
 /// Names are unique in the process, so that faults on one link compose.
 fn fresh_name() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -107,9 +87,15 @@ impl InjectedToxic {
         environment.links(&self.fault.caller, &self.fault.callee)
     }
 
-    /// The sum over all proxies of what `count` picks, since the injection.
-    fn counted(&self, proxies: &[&LinkProxy], count: impl Fn(&CountersSnapshot) -> u64) -> u64 {
-        proxies.iter().zip(&self.before).map(|(proxy, before)| count(&proxy.counters().since(before))).sum()
+    /// How often the toxic has bitten on all proxies since the injection, and what was counted.
+    fn bites(&self, proxies: &[&LinkProxy]) -> (u64, &'static str) {
+        let since = |(proxy, before): (&&LinkProxy, &CountersSnapshot)| proxy.counters().since(before);
+        let counted = proxies.iter().zip(&self.before).map(since);
+        let mut bites = (0, "proxies");
+        for (count, what) in counted.map(|counted| self.fault.toxic.bites(&counted)) {
+            bites = (bites.0 + count, what);
+        }
+        bites
     }
 }
 
@@ -131,20 +117,13 @@ impl Injected for InjectedToxic {
 
     async fn attest(&mut self, environment: &Environment) -> Attestation {
         let proxies = self.proxies(environment);
-        let counted = |count: fn(&CountersSnapshot) -> u64, what: &str| {
-            let count = self.counted(&proxies, count);
-            Attestation::when(count > 0, format!("{count} {what}"))
-        };
-        match &self.fault.toxic.spec {
-            ToxicSpec::Latency(_) => counted(|c| c.delayed_chunks, "chunks delayed"),
-            ToxicSpec::BlackHole(_) => counted(|c| c.stalls, "connections held"),
-            ToxicSpec::Reset(_) => counted(|c| c.reset, "connections reset"),
-            ToxicSpec::Refuse(_) => {
-                let (cut, refusing) = (self.counted(&proxies, |c| c.refused), refusing(&proxies).await);
-                let looked_at = format!("{refusing} of {} links refuse, {cut} connections cut", proxies.len());
-                Attestation::when(refusing == proxies.len() || cut > 0, looked_at)
-            }
+        let (count, what) = self.bites(&proxies);
+        if !self.fault.toxic.refuses() {
+            return Attestation::when(count > 0, format!("{count} {what}"));
         }
+        let refusing = refusing(&proxies).await;
+        let looked_at = format!("{refusing} of {} links refuse, {count} {what}", proxies.len());
+        Attestation::when(refusing == proxies.len() || count > 0, looked_at)
     }
 
     async fn roll_back(&mut self, environment: &Environment) -> Result<(), FaultError> {

@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::task::AtomicWaker;
 use parking_lot::{Mutex, MutexGuard};
@@ -19,6 +19,10 @@ use super::timer::Alarm;
 use super::toxic::{Birth, Cut, Dice, Item, Way};
 use super::upstream::Upstream;
 
+/// How long a connection that a toxic closed may stay to hear the other ends' goodbyes. Its sockets are closed
+/// then; to do so while bytes come in would send an RST after the FIN.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// What the connection's task and the control path share.
 pub(super) struct Connection {
     /// Counts from zero in the order of acceptance.
@@ -32,6 +36,8 @@ pub(super) struct Connection {
 struct Lanes {
     up: Lane,
     down: Lane,
+    /// A toxic has ended both streams; the ends are given a moment to do the same.
+    closing: bool,
     cut: bool,
 }
 
@@ -50,7 +56,8 @@ impl Lanes {
 
 impl Connection {
     pub(super) fn new(number: u64, client: TcpStream) -> Self {
-        let lanes = Mutex::new(Lanes { up: Lane::new(Way::Up), down: Lane::new(Way::Down), cut: false });
+        let lanes =
+            Mutex::new(Lanes { up: Lane::new(Way::Up), down: Lane::new(Way::Down), closing: false, cut: false });
         Self { number, client, upstream: OnceLock::new(), lanes, task: AtomicWaker::new() }
     }
 
@@ -63,7 +70,7 @@ impl Connection {
     pub(super) fn apply(&self, seed: u64, set: &[&Entry], removed: &[u64], totals: &Totals) {
         let now = Instant::now();
         let mut lanes = self.lanes.lock();
-        if lanes.cut {
+        if lanes.cut || lanes.closing {
             return;
         }
         let Lanes { up, down, .. } = &mut *lanes;
@@ -84,7 +91,7 @@ impl Connection {
 
     fn apply_to(&self, lane: &mut Lane, seed: u64, entry: &Entry, now: Instant, totals: &Totals) {
         let dice = Dice::new(seed, self.number, entry.id);
-        if !entry.toxic.direction.covers(lane.way) || !dice.affects(entry.toxic.probability) {
+        if !entry.toxic.covers(lane.way) || !dice.affects(entry.toxic.probability) {
             return lane.remove(entry.id, now, &totals.counters);
         }
         let birth = Birth { now, way: lane.way, dice };
@@ -95,24 +102,37 @@ impl Connection {
         }
     }
 
-    /// Resets both ends at once.
+    /// Ends the connection at once.
     pub(super) fn cut(&self, cut: Cut, totals: &Totals) {
         self.cut_lanes(&mut self.lanes.lock(), cut, totals);
         self.task.wake();
     }
 
     fn cut_lanes(&self, lanes: &mut Lanes, cut: Cut, totals: &Totals) {
-        if std::mem::replace(&mut lanes.cut, true) {
+        if lanes.cut || (lanes.closing && cut.is_orderly()) {
             return;
         }
-        [Some(&self.client), self.upstream.get()].into_iter().flatten().for_each(socket::reset);
-        match cut {
-            Cut::Reset => totals.counters.reset.add(1),
-            Cut::Refused => totals.counters.refused.add(1),
-            Cut::Peer => totals.counters.aborted.add(1),
-            Cut::Shutdown => {}
+        totals.counters.cut(cut);
+        match cut.is_orderly() {
+            true => self.close(lanes),
+            false => {
+                [Some(&self.client), self.upstream.get()].into_iter().flatten().for_each(socket::reset);
+                lanes.cut = true;
+            }
         }
         lanes.clear(totals);
+    }
+
+    /// Ends both streams, whatever they still hold, as closing both sockets would.
+    fn close(&self, lanes: &mut Lanes) {
+        let until = Instant::now() + LINGER;
+        [Some(&self.client), self.upstream.get()].into_iter().flatten().for_each(socket::finish);
+        lanes.closing = true;
+        lanes.up.close(until);
+        lanes.down.close(until);
+        if self.upstream.get().is_none() {
+            lanes.down.sink_broke();
+        }
     }
 }
 
@@ -229,6 +249,9 @@ impl Future for Driver {
         self.poll_dial(cx);
         let connection = Arc::clone(&self.connection);
         let mut lanes = connection.lanes.lock();
+        if lanes.closing {
+            self.dialling = None;
+        }
         let poll = if lanes.cut { Poll::Ready(()) } else { self.pump(&mut lanes, cx) };
         // A change of toxics that waits for the lock gets it before this task's next turn.
         MutexGuard::unlock_fair(lanes);

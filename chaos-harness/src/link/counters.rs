@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::toxic::{Cut, Item};
+
 /// One number that several tasks add to.
 #[derive(Debug, Default)]
 pub(super) struct Counter(AtomicU64);
@@ -30,6 +32,32 @@ pub struct Received {
     pub up: u64,
     /// From the callee.
     pub down: u64,
+}
+
+impl Counters {
+    /// Counts an item that a toxic makes arrive later.
+    pub(super) fn delayed(&self, item: &Item) {
+        match item {
+            Item::Open => self.delayed_opens.add(1),
+            Item::Data(data) => {
+                self.delayed_bytes.add(data.len() as u64);
+                self.delayed_chunks.add(1);
+            }
+            Item::Fin | Item::Abort(_) => self.delayed_closes.add(1),
+        }
+    }
+
+    /// Counts a connection that was cut.
+    pub(super) fn cut(&self, cut: Cut) {
+        match cut {
+            Cut::Reset => self.reset.add(1),
+            Cut::Refused => self.refused.add(1),
+            Cut::Closed => self.closed.add(1),
+            Cut::Spent(_) => self.limited.add(1),
+            Cut::Peer => self.aborted.add(1),
+            Cut::Shutdown => {}
+        }
+    }
 }
 
 macro_rules! counters {
@@ -68,6 +96,10 @@ counters! {
     refused,
     /// Connections that a reset toxic cut.
     reset,
+    /// Connections that a toxic closed in order, with a FIN to both ends.
+    closed,
+    /// Connections that a limit on their bytes ended.
+    limited,
     /// Connections that ended because one end reset them, or the callee could not be reached.
     aborted,
     /// Bytes written to the callee.
@@ -78,6 +110,12 @@ counters! {
     delayed_bytes,
     /// Chunks that a toxic delayed.
     delayed_chunks,
+    /// Connections to the callee that a toxic made begin later.
+    delayed_opens,
+    /// Ends of a stream or a connection that a toxic made arrive later.
+    delayed_closes,
+    /// Bytes that a toxic lost on purpose.
+    dropped_bytes,
     /// Bytes that a black hole held back.
     stalled_bytes,
     /// Times that a black hole began to hold back one way of a connection.

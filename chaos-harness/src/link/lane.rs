@@ -43,6 +43,8 @@ pub(super) struct Lane {
     source_broken: bool,
     /// The sink takes no more: its FIN is sent, or it is gone.
     finished: bool,
+    /// A toxic ended the stream: until then the source may end too, and what it sends is lost.
+    closing: Option<Instant>,
 }
 
 impl Lane {
@@ -57,6 +59,7 @@ impl Lane {
             aborted: false,
             source_broken: false,
             finished: false,
+            closing: None,
         }
     }
 
@@ -72,7 +75,7 @@ impl Lane {
 
     /// Whether bytes may go from socket to socket without a look at them.
     pub(super) fn is_clear(&self) -> bool {
-        self.stages.is_empty() && self.out.is_empty()
+        self.stages.is_empty() && self.out.is_empty() && self.closing.is_none()
     }
 
     /// Whether it waits for nothing but new bytes.
@@ -90,7 +93,11 @@ impl Lane {
 
     /// Takes `item` in.
     pub(super) fn push(&mut self, now: Instant, item: Item, counters: &Counters) {
-        self.pass(0, now, item, Tally(Some(counters)));
+        match (self.closing, item) {
+            (None, item) => self.pass(0, now, item, Tally(Some(counters))),
+            (Some(_), Item::Data(data)) => counters.dropped_bytes.add(data.len() as u64),
+            (Some(_), _) => {}
+        }
     }
 
     /// The source ended its stream.
@@ -110,7 +117,7 @@ impl Lane {
             return;
         }
         self.ended = true;
-        self.finished = false;
+        self.finished = self.closing.is_some();
         self.push(now, Item::Abort(Cut::Peer), counters);
     }
 
@@ -132,6 +139,13 @@ impl Lane {
     /// The sink's FIN has been sent.
     pub(super) fn finish(&mut self) {
         self.finished = true;
+    }
+
+    /// The sink's FIN has been sent before its time: waits until `until` for the source to end as well.
+    pub(super) fn close(&mut self, until: Instant) {
+        self.clear();
+        self.finished = true;
+        self.closing = Some(until);
     }
 
     /// Forgets all that it holds.
@@ -158,9 +172,9 @@ impl Lane {
         self.out_cost = self.out_cost.saturating_sub(n);
     }
 
-    /// An abort that has passed all stages, if there is one.
+    /// An abort that has passed all stages and waits for nothing, if there is one.
     pub(super) fn pending_abort(&self) -> Option<Cut> {
-        if let Some(Item::Abort(cut)) = self.out.back() { Some(*cut) } else { None }
+        if let Some(Item::Abort(cut)) = self.out.back() { Some(*cut).filter(|cut| !cut.waits()) } else { None }
     }
 
     /// Puts a stage behind all others; what has not been written yet goes through it.
@@ -189,6 +203,7 @@ impl Lane {
     /// Moves what is due, and says whether a toxic cut the connection.
     pub(super) fn advance(&mut self, now: Instant, counters: &Counters) -> Option<Cut> {
         let tally = Tally(Some(counters));
+        self.ended |= self.closing.is_some_and(|until| until <= now);
         for index in 0..self.stages.len() {
             if let Some(cut) = self.stages[index].expire(now, tally) {
                 return Some(cut);
@@ -203,7 +218,7 @@ impl Lane {
 
     /// When [`Self::advance`] has something to do again.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.stages.iter().filter_map(Stage::deadline).min()
+        self.stages.iter().filter_map(Stage::deadline).chain(self.closing).min()
     }
 
     /// Brings `totals` up to date with what the lane holds.

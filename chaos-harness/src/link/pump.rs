@@ -78,6 +78,7 @@ impl Pump<'_> {
                     self.lane.pop();
                     return Some(Progress::Dial);
                 }
+                (Item::Abort(cut), Some(sink)) if cut.waits() && socket::poll_sent(sink, cx).is_pending() => break,
                 (Item::Abort(cut), _) => return Some(Progress::Cut(*cut)),
                 (Item::Data(data), Some(sink)) => match socket::poll_write(sink, cx, data) {
                     Poll::Ready(Ok(n)) => self.count(n),

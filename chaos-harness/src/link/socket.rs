@@ -5,6 +5,7 @@ use std::net::Shutdown;
 use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 /// Reads what has arrived, or registers the task for when something does.
@@ -24,6 +25,33 @@ pub(super) fn poll_write(stream: &TcpStream, cx: &mut Context<'_>, data: &[u8]) 
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(stream.poll_write_ready(cx))?,
             result => return Poll::Ready(result),
         }
+    }
+}
+
+/// Whether the kernel has sent all that was written, or registers the task for when it has.
+///
+/// An RST would overtake what has not been sent yet.
+pub(super) fn poll_sent(stream: &TcpStream, cx: &mut Context<'_>) -> Poll<()> {
+    #[cfg(target_os = "linux")]
+    {
+        // From now on the socket counts as writable only when nothing waits to be sent.
+        let _ = SockRef::from(stream).set_tcp_notsent_lowat(1);
+        while let Err(error) = stream.try_io(Interest::WRITABLE, || is_writable(stream)) {
+            if error.kind() != io::ErrorKind::WouldBlock || ready!(stream.poll_write_ready(cx)).is_err() {
+                break;
+            }
+        }
+    }
+    Poll::Ready(())
+}
+
+#[cfg(target_os = "linux")]
+fn is_writable(stream: &TcpStream) -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut fds = [PollFd::new(stream, PollFlags::OUT)];
+    match poll(&mut fds, Some(&Timespec::default()))? {
+        0 => Err(io::ErrorKind::WouldBlock.into()),
+        _ => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::ApiError;
 use super::fields::{Fields, Want};
-use crate::link::toxic::{BlackHole, Latency, Reset};
+use crate::link::toxic::{BlackHole, Ending, Latency, LimitData, Reset, SlowClose};
 use crate::link::{Direction, Toxic, ToxicSpec};
 
 /// Declares every type of toxic: `"type" Variant { attributes }`, with toxiproxy's names, units and order.
@@ -44,8 +44,10 @@ macro_rules! types {
 
 types! {
     "latency" Latency { latency, jitter }
+    "slow_close" SlowClose { delay }
     "timeout" Timeout { timeout }
     "reset_peer" ResetPeer { timeout }
+    "limit_data" LimitData { bytes }
 }
 
 impl Attributes {
@@ -68,11 +70,29 @@ impl Attributes {
     fn spec(self) -> ToxicSpec {
         let ms = Duration::from_millis;
         match self {
+            Self::Latency { latency, jitter } if jitter > latency => {
+                let mean = ms(latency.saturating_add(jitter)) / 2;
+                Latency::new(mean).jitter(mean).into()
+            }
             Self::Latency { latency, jitter } => Latency::new(ms(latency)).jitter(ms(jitter)).into(),
-            Self::Timeout { timeout } => BlackHole { after: Some(ms(timeout)) }.into(),
+            Self::SlowClose { delay } => SlowClose { delay: ms(delay) }.into(),
+            Self::Timeout { timeout: 0 } => silence(None),
+            Self::Timeout { timeout } => silence(Some(ms(timeout))),
             Self::ResetPeer { timeout } => Reset { after: Some(ms(timeout)), after_bytes: None }.into(),
+            Self::LimitData { bytes } => LimitData { bytes, then: Ending::End }.into(),
         }
     }
+
+    /// What the toxic turns into before it goes: one that has lost bytes takes its connections with it.
+    pub(super) fn parting(self, stream: Stream, toxicity: Toxicity) -> Option<Toxic> {
+        let closes = matches!(self, Self::Timeout { .. });
+        let closing = Toxic::new(silence(Some(Duration::ZERO)));
+        closes.then(|| closing.direction(stream.into()).probability(toxicity.0.into()))
+    }
+}
+
+fn silence(close_after: Option<Duration>) -> ToxicSpec {
+    BlackHole { discard: true, close_after, ..BlackHole::default() }.into()
 }
 
 /// Which way a toxic acts.

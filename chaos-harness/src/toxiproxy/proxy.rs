@@ -144,7 +144,7 @@ impl Proxy {
     pub(super) fn remove(&mut self, name: &str) -> Result<(), ApiError> {
         let position = self.position(name)?;
         if let Some(link) = &self.link {
-            link.toxics().remove(name).map_err(refused)?;
+            self.toxics[position].leave(link).map_err(refused)?;
         }
         self.toxics.remove(position);
         Ok(())
@@ -152,7 +152,7 @@ impl Proxy {
 
     pub(super) fn clear(&mut self) -> Result<(), ApiError> {
         if let Some(link) = &self.link {
-            link.toxics().clear().map_err(refused)?;
+            self.toxics.iter().try_for_each(|toxic| toxic.leave(link)).map_err(refused)?;
         }
         self.toxics.clear();
         Ok(())
@@ -179,6 +179,13 @@ impl Proxy {
 impl Named {
     fn on_link(&self) -> crate::link::Toxic {
         self.attributes.toxic(self.stream, self.toxicity)
+    }
+
+    fn leave(&self, link: &LinkProxy) -> Result<(), LinkError> {
+        if let Some(parting) = self.attributes.parting(self.stream, self.toxicity) {
+            link.toxics().update(&self.name, parting)?;
+        }
+        link.toxics().remove(&self.name).map(|_| ())
     }
 }
 

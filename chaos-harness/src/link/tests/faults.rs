@@ -102,7 +102,7 @@ async fn a_black_hole_can_be_one_way_and_begin_later() {
     let server = Server::echo().await;
     let link = link_to(&server);
     let mut stream = live(&link).await;
-    let late = toxic::BlackHole { after: Some(ms(300)) };
+    let late = toxic::BlackHole { after: Some(ms(300)), ..Default::default() };
     link.toxics().add("hole", Toxic::new(late).direction(Direction::Down)).unwrap();
     assert_eq!(ping(&mut stream, b"early").await, b"early");
     let stalled = async {

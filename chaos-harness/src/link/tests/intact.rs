@@ -28,7 +28,7 @@ fn step() -> impl Strategy<Value = Step> {
 fn harmless(kind: u8) -> Toxic {
     let toxic = match kind % 4 {
         0 => black_hole(),
-        1 => Toxic::new(toxic::BlackHole { after: Some(ms(u64::from(kind / 40))) }),
+        1 => Toxic::new(toxic::BlackHole { after: Some(ms(u64::from(kind / 40))), ..Default::default() }),
         2 => latency(ms(u64::from(kind / 20))),
         _ => Toxic::new(toxic::Latency::new(ms(3)).jitter(ms(3))),
     };

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 
+mod ends;
 mod faults;
 mod intact;
 mod latency;

@@ -68,7 +68,7 @@ async fn nonsense_is_named_and_changes_nothing() {
         (Toxic::new(toxic::Latency::new(ms(1)).jitter(ms(2))), "jitter"),
         (latency(ms(1)).probability(1.1), "probability"),
         (latency(ms(1)).probability(f64::NAN), "probability"),
-        (Toxic::new(toxic::BlackHole { after: Some(hour * 2) }), "after"),
+        (Toxic::new(toxic::BlackHole { after: Some(hour * 2), ..Default::default() }), "after"),
         (Toxic::new(toxic::Reset { after: Some(hour * 2), after_bytes: None }), "after"),
     ] {
         match toxics.add("odd", toxic) {

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Birth, InvalidField, Item, Kind, Schedule, Shaper, check_duration};
+use super::{Birth, CountersSnapshot, Direction, InvalidField, Item, Kind, Schedule, Shaper, check_duration, time};
 
 /// Each chunk of bytes arrives `latency` later, give or take `jitter`. The opening of a connection is not delayed.
 ///
@@ -54,6 +54,20 @@ impl Kind for Latency {
             return Box::new(Constant(self.latency));
         }
         Box::new(Uniform { range: self.latency - self.jitter..=self.latency + self.jitter, rng: birth.rng() })
+    }
+
+    fn describe(&self) -> String {
+        let Self { latency, jitter } = self;
+        let jitter = if jitter.is_zero() { String::new() } else { format!(" +/- {}", time(*jitter)) };
+        format!("latency {}{jitter}", time(*latency))
+    }
+
+    fn bites(&self, counted: &CountersSnapshot) -> (u64, &'static str) {
+        (counted.delayed_chunks, "chunks delayed")
+    }
+
+    fn usual(&self) -> Direction {
+        Direction::Down
     }
 }
 

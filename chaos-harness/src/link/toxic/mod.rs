@@ -25,7 +25,9 @@ use serde::{Deserialize, Serialize};
 mod dice;
 mod schedule;
 
+use super::CountersSnapshot;
 pub(super) use dice::Dice;
+pub use limit_data::Ending;
 use schedule::Schedule;
 pub(super) use schedule::{Cut, Item, Stage, Tally};
 
@@ -65,6 +67,9 @@ kinds! {
     black_hole: BlackHole, "Nothing arrives, and nothing is lost: it all arrives once the toxic is gone.";
     refuse: Refuse, "New connections are refused, live ones reset.";
     reset: Reset, "Connections are reset.";
+    slow_open: SlowOpen, "The connection to the callee is made later.";
+    slow_close: SlowClose, "The end of a stream, or of the connection, arrives later.";
+    limit_data: LimitData, "Connections end after a number of bytes.";
 }
 
 /// A toxic on a link: what, which way, and for which share of the connections.
@@ -114,9 +119,41 @@ impl Toxic {
         self.spec.as_kind().validate()
     }
 
+    /// How often it has bitten, by what its link counted meanwhile, and what that is: `chunks delayed`.
+    pub(crate) fn bites(&self, counted: &CountersSnapshot) -> (u64, &'static str) {
+        self.spec.as_kind().bites(counted)
+    }
+
+    /// Whether it refuses new connections, which a link does not count.
+    pub(crate) fn refuses(&self) -> bool {
+        self.spec.as_kind().refuses()
+    }
+
+    /// Whether it acts on `way`.
+    pub(super) fn covers(&self, way: Way) -> bool {
+        self.spec.as_kind().ways(self.direction).covers(way)
+    }
+
     /// Whether it closes the listening port: refusing all, it leaves nobody to accept.
     pub(super) fn closes_port(&self) -> bool {
-        self.probability >= 1.0 && self.spec.as_kind().refuses()
+        self.probability >= 1.0 && self.refuses()
+    }
+}
+
+/// What people call it: `25% black hole upwards`.
+impl fmt::Display for Toxic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.probability < 1.0 {
+            write!(f, "{:.0}% ", self.probability * 100.0)?;
+        }
+        let kind = self.spec.as_kind();
+        f.write_str(&kind.describe())?;
+        match kind.ways(self.direction) {
+            way if way == kind.usual() => Ok(()),
+            Direction::Up => f.write_str(" upwards"),
+            Direction::Down => f.write_str(" downwards"),
+            Direction::Both => f.write_str(" both ways"),
+        }
     }
 }
 
@@ -134,7 +171,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    pub(super) fn covers(self, way: Way) -> bool {
+    fn covers(self, way: Way) -> bool {
         matches!((self, way), (Self::Both, _) | (Self::Up, Way::Up) | (Self::Down, Way::Down))
     }
 }
@@ -175,6 +212,22 @@ pub(super) trait Kind {
 
     /// The shaper of one way through one connection, from now on.
     fn shaper(&self, birth: &Birth) -> Box<dyn Shaper>;
+
+    /// What people call it: `latency 5s`.
+    fn describe(&self) -> String;
+
+    /// How often it has bitten, as the link counts, and what was counted: `chunks delayed`.
+    fn bites(&self, counted: &CountersSnapshot) -> (u64, &'static str);
+
+    /// The direction that goes without saying.
+    fn usual(&self) -> Direction {
+        Direction::Both
+    }
+
+    /// The ways in which it has to act to act in `direction`.
+    fn ways(&self, direction: Direction) -> Direction {
+        direction
+    }
 
     /// Whether new connections are refused.
     fn refuses(&self) -> bool {
@@ -217,6 +270,11 @@ pub(super) trait Shaper: Send {
 
 /// Longest duration that a toxic accepts.
 pub const LONGEST: Duration = Duration::from_secs(3600);
+
+/// `5s`, `1m 30s`.
+fn time(duration: Duration) -> impl fmt::Display {
+    humantime::format_duration(duration)
+}
 
 fn check_duration(field: &'static str, duration: Duration) -> Result<(), InvalidField> {
     if duration > LONGEST {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Birth, Cut, InvalidField, Item, Kind, Schedule, Shaper};
+use super::{Birth, CountersSnapshot, Cut, InvalidField, Item, Kind, Schedule, Shaper};
 
 /// New connections get `ECONNREFUSED` from the kernel, as from a host where nobody listens; live ones are reset.
 ///
@@ -26,6 +26,14 @@ impl Kind for Refuse {
 
     fn refuses(&self) -> bool {
         true
+    }
+
+    fn describe(&self) -> String {
+        "refused connections".to_owned()
+    }
+
+    fn bites(&self, counted: &CountersSnapshot) -> (u64, &'static str) {
+        (counted.refused, "connections cut")
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Birth, Cut, InvalidField, Item, Kind, Schedule, Shaper, check_duration};
+use super::{Birth, CountersSnapshot, Cut, InvalidField, Item, Kind, Schedule, Shaper, check_duration};
 
 /// Connections are reset (`RST` to both ends): live ones at once, new ones as soon as they are accepted.
 ///
@@ -36,6 +36,14 @@ impl Kind for Reset {
             (None, None) => Some(birth.now),
         };
         Box::new(Fuse { at, bytes: self.after_bytes })
+    }
+
+    fn describe(&self) -> String {
+        "reset connections".to_owned()
+    }
+
+    fn bites(&self, counted: &CountersSnapshot) -> (u64, &'static str) {
+        (counted.reset, "connections reset")
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::Shaper;
+use super::{Ending, Shaper};
 use crate::link::counters::Counters;
 
 /// What travels one way through a connection.
@@ -35,17 +35,33 @@ impl Item {
     }
 }
 
-/// Why a connection was cut.
+/// Why a connection was cut, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::link) enum Cut {
     /// A toxic reset it.
     Reset,
     /// A toxic refused it.
     Refused,
+    /// A toxic closed it: both streams end.
+    Closed,
+    /// Its budget was spent.
+    Spent(Ending),
     /// One end reset it, or the callee could not be reached.
     Peer,
     /// The link shut down.
     Shutdown,
+}
+
+impl Cut {
+    /// Whether what went before must have been sent first.
+    pub(in crate::link) fn waits(self) -> bool {
+        matches!(self, Self::Spent(_))
+    }
+
+    /// Whether it ends both streams rather than the connection.
+    pub(in crate::link) fn is_orderly(self) -> bool {
+        matches!(self, Self::Closed | Self::Spent(Ending::End))
+    }
 }
 
 /// Where a shaper puts what it passes on: a queue that keeps the order.
@@ -64,9 +80,8 @@ pub(in crate::link) struct Tally<'a>(pub(in crate::link) Option<&'a Counters>);
 impl Schedule<'_> {
     /// Lets `item` go at `due`, and not before those that went in earlier.
     pub(in crate::link) fn at(&mut self, due: Instant, item: Item) {
-        if let (Some(counters), true, Item::Data(data)) = (self.tally.0, due > self.arrived, &item) {
-            counters.delayed_bytes.add(data.len() as u64);
-            counters.delayed_chunks.add(1);
+        if let (Some(counters), true) = (self.tally.0, due > self.arrived) {
+            counters.delayed(&item);
         }
         self.keep(Some(due), item);
     }
@@ -80,6 +95,13 @@ impl Schedule<'_> {
             }
         }
         self.keep(None, item);
+    }
+
+    /// Loses `data` on purpose.
+    pub(in crate::link) fn discard(&mut self, data: &Bytes) {
+        if let Some(counters) = self.tally.0 {
+            counters.dropped_bytes.add(data.len() as u64);
+        }
     }
 
     fn keep(&mut self, due: Option<Instant>, item: Item) {
