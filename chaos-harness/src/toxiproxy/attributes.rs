@@ -1,5 +1,6 @@
 //! The types of toxic, their attributes, and the link's toxics that stand behind them.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -10,9 +11,12 @@ use super::fields::{Fields, Want};
 use crate::link::toxic::{BlackHole, Ending, Latency, LimitData, Reset, SlowClose};
 use crate::link::{Direction, Toxic, ToxicSpec};
 
-/// Declares every type of toxic: `"type" Variant { attributes }`, with toxiproxy's names, units and order.
+/// The longest time, in milliseconds: what the link's toxics accept.
+const HOUR: u64 = 3_600_000;
+
+/// Declares every type of toxic: `"type" Variant { attribute in limits }`, with toxiproxy's names, units and order.
 macro_rules! types {
-    ($($name:literal $variant:ident { $($field:ident),+ })+) => {
+    ($($name:literal $variant:ident { $($field:ident in $limits:expr),+ })+) => {
         /// The attributes of a toxic; its variant is the type.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
         #[serde(untagged)]
@@ -35,7 +39,7 @@ macro_rules! types {
 
             fn with(self, fields: &Fields) -> Result<Self, ApiError> {
                 Ok(match self { $(Self::$variant { $($field),+ } => {
-                    Self::$variant { $($field: fields.get(stringify!($field))?.unwrap_or($field)),+ }
+                    Self::$variant { $($field: within($limits, stringify!($field), fields, $field)?),+ }
                 })+ })
             }
         }
@@ -43,11 +47,20 @@ macro_rules! types {
 }
 
 types! {
-    "latency" Latency { latency, jitter }
-    "slow_close" SlowClose { delay }
-    "timeout" Timeout { timeout }
-    "reset_peer" ResetPeer { timeout }
-    "limit_data" LimitData { bytes }
+    "latency" Latency { latency in 0..=HOUR, jitter in 0..=HOUR }
+    "slow_close" SlowClose { delay in 0..=HOUR }
+    "timeout" Timeout { timeout in 0..=HOUR }
+    "reset_peer" ResetPeer { timeout in 0..=HOUR }
+    "limit_data" LimitData { bytes in 0..=u64::MAX }
+}
+
+/// The field, or else what it was.
+fn within(limits: RangeInclusive<u64>, name: &str, fields: &Fields, was: u64) -> Result<u64, ApiError> {
+    let value = fields.get(name)?.unwrap_or(was);
+    if limits.contains(&value) {
+        return Ok(value);
+    }
+    Err(ApiError::BadBody(format!("{name}: {value} is not within {} and {}", limits.start(), limits.end())))
 }
 
 impl Attributes {
