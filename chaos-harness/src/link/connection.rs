@@ -30,7 +30,7 @@ pub(super) struct Connection {
     client: TcpStream,
     upstream: OnceLock<TcpStream>,
     lanes: Mutex<Lanes>,
-    task: AtomicWaker,
+    task: Arc<AtomicWaker>,
 }
 
 struct Lanes {
@@ -58,7 +58,7 @@ impl Connection {
     pub(super) fn new(number: u64, client: TcpStream) -> Self {
         let lanes =
             Mutex::new(Lanes { up: Lane::new(Way::Up), down: Lane::new(Way::Down), closing: false, cut: false });
-        Self { number, client, upstream: OnceLock::new(), lanes, task: AtomicWaker::new() }
+        Self { number, client, upstream: OnceLock::new(), lanes, task: Arc::default() }
     }
 
     /// Lets the caller's wish to connect set out, once the toxics are in place.
@@ -78,10 +78,8 @@ impl Connection {
             removed.iter().for_each(|toxic| lane.remove(*toxic, now, &totals.counters));
             set.iter().for_each(|entry| self.apply_to(lane, seed, entry, now, totals));
         }
-        let cut = lanes.up.advance(now, &totals.counters).or(lanes.down.advance(now, &totals.counters));
-        if let Some(cut) = cut {
-            self.cut_lanes(&mut lanes, cut, totals);
-        }
+        let cuts = [lanes.up.advance(now, &totals.counters), lanes.down.advance(now, &totals.counters)];
+        cuts.into_iter().flatten().for_each(|cut| self.cut_lanes(&mut lanes, cut, totals));
         let idle = !lanes.cut && lanes.up.is_idle() && lanes.down.is_idle();
         drop(lanes);
         if !idle {
@@ -94,10 +92,11 @@ impl Connection {
         if !entry.toxic.covers(lane.way) || !dice.affects(entry.toxic.probability) {
             return lane.remove(entry.id, now, &totals.counters);
         }
-        let birth = Birth { now, way: lane.way, dice };
+        let (live, shared, task) = (lane.is_open(), &entry.shared, &self.task);
+        let birth = Birth { now, way: lane.way, dice, live, shared, task };
         let shaper = entry.toxic.spec.as_kind().shaper(&birth);
         match lane.stage(entry.id) {
-            Some(stage) => stage.reshape(shaper),
+            Some(stage) => stage.reshape(shaper, now),
             None => lane.add(entry.id, shaper, now, &totals.counters),
         }
     }
@@ -113,14 +112,26 @@ impl Connection {
             return;
         }
         totals.counters.cut(cut);
-        match cut.is_orderly() {
-            true => self.close(lanes),
-            false => {
+        match cut {
+            Cut::Lost(way) => return self.lose(lanes, way),
+            cut if cut.is_orderly() => self.close(lanes),
+            _ => {
                 [Some(&self.client), self.upstream.get()].into_iter().flatten().for_each(socket::reset);
                 lanes.cut = true;
             }
         }
         lanes.clear(totals);
+    }
+
+    /// Lets the end to which `way` leads vanish, without a word to the other.
+    fn lose(&self, lanes: &mut Lanes, way: Way) {
+        let (lane, opposite, end) = match way {
+            Way::Up => (&mut lanes.up, &mut lanes.down, self.upstream.get()),
+            Way::Down => (&mut lanes.down, &mut lanes.up, Some(&self.client)),
+        };
+        end.into_iter().for_each(socket::reset);
+        lane.lose_sink();
+        opposite.lose_source();
     }
 
     /// Ends both streams, whatever they still hold, as closing both sockets would.
@@ -225,7 +236,10 @@ impl Driver {
         any
     }
 
-    fn poll_dial(&mut self, cx: &mut Context<'_>) {
+    fn poll_dial(&mut self, lanes: &mut Lanes, cx: &mut Context<'_>) {
+        if lanes.up.is_lost() {
+            self.dialling = None;
+        }
         let Some(dialling) = &mut self.dialling else { return };
         let Poll::Ready(result) = dialling.as_mut().poll(cx) else { return };
         self.dialling = None;
@@ -233,7 +247,6 @@ impl Driver {
             Ok(stream) => drop(self.connection.upstream.set(stream)),
             Err(_) => {
                 self.link.totals.counters.upstream_failed.add(1);
-                let mut lanes = self.connection.lanes.lock();
                 lanes.up.sink_broke();
                 lanes.down.abort(Instant::now(), &self.link.totals.counters);
             }
@@ -246,12 +259,9 @@ impl Future for Driver {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.connection.task.register(cx.waker());
-        self.poll_dial(cx);
         let connection = Arc::clone(&self.connection);
         let mut lanes = connection.lanes.lock();
-        if lanes.closing {
-            self.dialling = None;
-        }
+        self.poll_dial(&mut lanes, cx);
         let poll = if lanes.cut { Poll::Ready(()) } else { self.pump(&mut lanes, cx) };
         // A change of toxics that waits for the lock gets it before this task's next turn.
         MutexGuard::unlock_fair(lanes);

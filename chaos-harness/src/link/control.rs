@@ -1,6 +1,6 @@
 //! The control path: which toxics there are, and how a change of them reaches every connection.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::connection::{Connection, Driver};
 use super::error::LinkError;
 use super::gate::Gate;
 use super::lane::Totals;
-use super::toxic::{Cut, Toxic};
+use super::toxic::{Cut, Shared, Toxic};
 use super::upstream::Upstream;
 
 /// What the proxy, its handles and its tasks share.
@@ -34,7 +34,8 @@ struct State {
     gate: Option<Gate>,
     toxics: Vec<Entry>,
     next_toxic: u64,
-    connections: HashMap<u64, Arc<Connection>>,
+    /// In the order of acceptance, in which they get places and shares of what they share.
+    connections: BTreeMap<u64, Arc<Connection>>,
     next_connection: u64,
 }
 
@@ -45,12 +46,13 @@ pub(super) struct Entry {
     pub(super) id: u64,
     pub(super) name: String,
     pub(super) toxic: Toxic,
+    pub(super) shared: Shared,
 }
 
 impl Link {
     pub(super) fn start(gate: Gate, upstream: Option<Upstream>, seed: u64) -> Result<Arc<Self>, LinkError> {
         let state =
-            State { gate: None, toxics: Vec::new(), next_toxic: 0, connections: HashMap::new(), next_connection: 0 };
+            State { gate: None, toxics: Vec::new(), next_toxic: 0, connections: BTreeMap::new(), next_connection: 0 };
         let link = Arc::new(Self {
             addr: gate.addr(),
             totals: Totals::default(),
@@ -182,7 +184,7 @@ impl Toxics {
             return Err(LinkError::Duplicate(name));
         }
         let mut toxics = state.toxics.clone();
-        toxics.push(Entry { id: state.next_toxic, name, toxic });
+        toxics.push(Entry { id: state.next_toxic, name, toxic, shared: Shared::default() });
         self.link.install(&mut state, toxics)?;
         state.next_toxic += 1;
         Ok(())
@@ -198,7 +200,10 @@ impl Toxics {
         let mut state = self.link.running()?;
         let index = position(&state, name)?;
         let mut toxics = state.toxics.clone();
-        toxics[index].toxic = toxic;
+        if toxics[index].toxic != toxic {
+            toxics[index].toxic = toxic;
+            toxics[index].shared = Shared::default();
+        }
         self.link.install(&mut state, toxics)
     }
 

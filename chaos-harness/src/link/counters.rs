@@ -53,7 +53,8 @@ impl Counters {
             Cut::Reset => self.reset.add(1),
             Cut::Refused => self.refused.add(1),
             Cut::Closed => self.closed.add(1),
-            Cut::Spent(_) => self.limited.add(1),
+            Cut::Spent(_) | Cut::Full => self.limited.add(1),
+            Cut::Lost(_) => self.half_opened.add(1),
             Cut::Peer => self.aborted.add(1),
             Cut::Shutdown => {}
         }
@@ -98,8 +99,10 @@ counters! {
     reset,
     /// Connections that a toxic closed in order, with a FIN to both ends.
     closed,
-    /// Connections that a limit on their bytes ended.
+    /// Connections that a limit ended, refused or made to wait.
     limited,
+    /// Connections of which a toxic let one end vanish without a word to the other.
+    half_opened,
     /// Connections that ended because one end reset them, or the callee could not be reached.
     aborted,
     /// Bytes written to the callee.
@@ -116,6 +119,12 @@ counters! {
     delayed_closes,
     /// Bytes that a toxic lost on purpose.
     dropped_bytes,
+    /// Bytes of which a toxic flipped a bit.
+    corrupted_bytes,
+    /// Bytes that a bandwidth toxic gave their time.
+    throttled_bytes,
+    /// Pieces that a slicer made of the stream.
+    slices,
     /// Bytes that a black hole held back.
     stalled_bytes,
     /// Times that a black hole began to hold back one way of a connection.

@@ -45,6 +45,10 @@ pub(super) struct Lane {
     finished: bool,
     /// A toxic ended the stream: until then the source may end too, and what it sends is lost.
     closing: Option<Instant>,
+    /// The sink has vanished, and the source is not told.
+    lost: bool,
+    /// The wish to connect has passed all stages.
+    opened: bool,
 }
 
 impl Lane {
@@ -60,6 +64,8 @@ impl Lane {
             source_broken: false,
             finished: false,
             closing: None,
+            lost: false,
+            opened: false,
         }
     }
 
@@ -75,7 +81,7 @@ impl Lane {
 
     /// Whether bytes may go from socket to socket without a look at them.
     pub(super) fn is_clear(&self) -> bool {
-        self.stages.is_empty() && self.out.is_empty() && self.closing.is_none()
+        self.stages.is_empty() && self.out.is_empty() && self.closing.is_none() && !self.lost
     }
 
     /// Whether it waits for nothing but new bytes.
@@ -88,6 +94,7 @@ impl Lane {
         let held = self.held();
         let room = held < LANE_LIMIT && self.out_cost < OUT_LIMIT && (held == 0 || totals.held.get() < LINK_LIMIT);
         // Without stages nothing needs to be held to keep the stream going.
+        let room = room && !self.stages.iter().any(Stage::is_full);
         !self.ended && room && (self.out.is_empty() || !self.stages.is_empty())
     }
 
@@ -146,6 +153,29 @@ impl Lane {
         self.clear();
         self.finished = true;
         self.closing = Some(until);
+    }
+
+    /// The sink has vanished: only an abort can end the lane now.
+    pub(super) fn lose_sink(&mut self) {
+        self.lost = true;
+        self.out.clear();
+        self.out_cost = 0;
+    }
+
+    /// The source has vanished without an end to its stream.
+    pub(super) fn lose_source(&mut self) {
+        self.ended = true;
+        self.aborted = true;
+    }
+
+    /// Whether there is nobody to connect to any more.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost || self.closing.is_some()
+    }
+
+    /// Whether the wish to connect has passed all stages.
+    pub(super) fn is_open(&self) -> bool {
+        self.opened
     }
 
     /// Forgets all that it holds.
@@ -239,10 +269,16 @@ impl Lane {
     /// Gives an item to the stage at `index`, or to `out` behind the last one.
     fn pass(&mut self, index: usize, now: Instant, item: Item, tally: Tally<'_>) {
         if let Some(stage) = self.stages.get_mut(index) {
-            stage.push(now, item, tally);
-        } else {
-            self.out_cost += item.cost();
-            self.out.push_back(item);
+            return stage.push(now, item, tally);
+        }
+        self.opened |= matches!(item, Item::Open);
+        match item {
+            Item::Data(data) if self.lost => tally.dropped(&data),
+            Item::Open | Item::Fin if self.lost => {}
+            item => {
+                self.out_cost += item.cost();
+                self.out.push_back(item);
+            }
         }
     }
 }

@@ -70,7 +70,7 @@ impl Pump<'_> {
         Progress::Yielded
     }
 
-    /// Writes what has passed the stages; `None` when it has done all it can.
+    /// Writes what has passed the stages, each item by itself, as a slicer wants it; `None` when it has done all it can.
     fn flush(&mut self, cx: &mut Context<'_>) -> Option<Progress> {
         loop {
             match (self.lane.front()?, self.sink) {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::ApiError;
 use super::fields::{Fields, Want};
-use crate::link::toxic::{BlackHole, Ending, Latency, LimitData, Reset, SlowClose};
+use crate::link::toxic::{Bandwidth, BlackHole, Ending, Latency, LimitData, Reset, Slicer, SlowClose};
 use crate::link::{Direction, Toxic, ToxicSpec};
 
 /// The longest time, in milliseconds: what the link's toxics accept.
@@ -48,9 +48,11 @@ macro_rules! types {
 
 types! {
     "latency" Latency { latency in 0..=HOUR, jitter in 0..=HOUR }
+    "bandwidth" Bandwidth { rate in 0..=100_000_000 }
     "slow_close" SlowClose { delay in 0..=HOUR }
     "timeout" Timeout { timeout in 0..=HOUR }
     "reset_peer" ResetPeer { timeout in 0..=HOUR }
+    "slicer" Slicer { average_size in 1..=1 << 20, size_variation in 0..=1 << 20, delay in 0..=1000 * HOUR }
     "limit_data" LimitData { bytes in 0..=u64::MAX }
 }
 
@@ -88,10 +90,18 @@ impl Attributes {
                 Latency::new(mean).jitter(mean).into()
             }
             Self::Latency { latency, jitter } => Latency::new(ms(latency)).jitter(ms(jitter)).into(),
+            // As many as nothing: toxiproxy lets none through either.
+            Self::Bandwidth { rate: 0 } => BlackHole::default().into(),
+            Self::Bandwidth { rate } => Bandwidth::new(1000 * rate).into(),
             Self::SlowClose { delay } => SlowClose { delay: ms(delay) }.into(),
             Self::Timeout { timeout: 0 } => silence(None),
             Self::Timeout { timeout } => silence(Some(ms(timeout))),
             Self::ResetPeer { timeout } => Reset { after: Some(ms(timeout)), after_bytes: None }.into(),
+            Self::Slicer { average_size, size_variation, delay } => {
+                let bytes = |size| u32::try_from(size).unwrap_or(u32::MAX);
+                let delay = Duration::from_micros(delay);
+                Slicer { size: bytes(average_size), variation: bytes(size_variation), delay }.into()
+            }
             Self::LimitData { bytes } => LimitData { bytes, then: Ending::End }.into(),
         }
     }

@@ -106,6 +106,73 @@ async fn a_connection_ends_after_so_many_bytes() {
     }
 }
 
+/// Sends 60 kB on a connection that is known to be open.
+async fn source() -> SocketAddr {
+    upstream(|mut stream| async move {
+        let _ = stream.read(&mut [0]).await;
+        let _ = stream.write_all(&[7; 60_000]).await;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_bandwidth_is_kept() {
+    let server = Server::start().await;
+    let listen = server.proxy("web", source().await).await;
+    for (rate, most) in [(100, 2500), (1000, 600)] {
+        let toxic = json!({"type": "bandwidth", "attributes": {"rate": rate}});
+        server.ok("POST", "/proxies/web/toxics", toxic).await;
+        let mut stream = connect(listen).await;
+        let begin = Instant::now();
+        stream.write_all(b"!").await.unwrap();
+        assert_eq!(end_of(&mut stream).await, 60_000);
+        let time = begin.elapsed();
+        println!("60 kB at {rate} kB/s: {time:?} ({} ms)", 60_000 / rate);
+        assert!((50_000 / rate..most).contains(&time.as_millis()), "{time:?}");
+        server.ok("DELETE", "/proxies/web/toxics/bandwidth_downstream", Value::Null).await;
+    }
+}
+
+#[tokio::test]
+async fn no_bandwidth_lets_nothing_through_until_it_goes() {
+    let (server, echo) = (Server::start().await, echo().await);
+    let listen = server.proxy("web", echo).await;
+    let mut stream = live(listen).await;
+    server.toxic("web", "bandwidth", "downstream", json!({})).await;
+    stream.write_all(b"hello").await.unwrap();
+    let quiet = tokio::time::timeout(Duration::from_millis(300), stream.read(&mut [0])).await;
+    assert!(quiet.is_err(), "{quiet:?}");
+    server.ok("DELETE", "/proxies/web/toxics/bandwidth_downstream", Value::Null).await;
+    soon(stream.read_exact(&mut [0; 5])).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_stream_arrives_in_slices() {
+    let server = Server::start().await;
+    let listen = server.proxy("web", source().await).await;
+    server
+        .toxic("web", "slicer", "downstream", json!({"average_size": 2000, "size_variation": 500, "delay": 5000}))
+        .await;
+    let mut stream = connect(listen).await;
+    stream.write_all(b"!").await.unwrap();
+    let (mut sizes, mut buffer) = (Vec::new(), [0; 60_000]);
+    let begin = Instant::now();
+    while let Ok(n @ 1..) = soon(stream.read(&mut buffer)).await {
+        sizes.push(n);
+    }
+    println!("{} reads of {:?} bytes in {:?}", sizes.len(), quartile_of(&sizes), begin.elapsed());
+    assert_eq!(sizes.iter().sum::<usize>(), 60_000);
+    assert!((10..=40).contains(&sizes.len()), "{sizes:?}");
+    assert!((1500..=2500).contains(&quartile_of(&sizes)), "{sizes:?}");
+    assert!(begin.elapsed() >= Duration::from_millis(100), "24 slices or more, 5 ms apart");
+}
+
+fn quartile_of(sizes: &[usize]) -> usize {
+    let mut sorted = sizes.to_vec();
+    sorted.sort_unstable();
+    sorted[sorted.len() / 4]
+}
+
 /// Which of 40 connections a toxicity of a half affects.
 async fn hits(server: &Server, listen: SocketAddr) -> Vec<bool> {
     let mut hits = Vec::new();

@@ -107,6 +107,27 @@ async fn server() -> (Server, Value) {
 #[case(
     "POST",
     "/proxies/web/toxics",
+    r#"{"type": "slicer"}"#,
+    400,
+    "bad request body: average_size: 0 is not within 1 and 1048576"
+)]
+#[case(
+    "POST",
+    "/proxies/web/toxics",
+    r#"{"type": "slicer", "attributes": {"average_size": 3, "size_variation": 5}}"#,
+    400,
+    "bad request body: attributes: `variation`: 5 bytes is not less than the size of 3"
+)]
+#[case(
+    "POST",
+    "/proxies/web/toxics",
+    r#"{"type": "bandwidth", "attributes": {"rate": 1000000000}}"#,
+    400,
+    "bad request body: rate: 1000000000 is not within 0 and 100000000"
+)]
+#[case(
+    "POST",
+    "/proxies/web/toxics",
     r#"{"type": "latency", "toxicity": 1.5}"#,
     400,
     "bad request body: toxicity: expected a number within 0 and 1, found 1.5"
@@ -131,8 +152,7 @@ async fn nonsense_is_named_and_changes_nothing(
     #[case] error: &str,
 ) {
     let (server, before) = server().await;
-    let (got, answer) = server.call(method, path, Value::Null).await;
-    let (got, answer) = if body.is_empty() { (got, answer) } else { answer_to(&server, method, path, body).await };
+    let (got, answer) = answer_to(&server, method, path, body).await;
     assert_eq!((got, &answer["error"], &answer["status"]), (status, &json!(error), &json!(status)));
     assert_eq!(server.ok("GET", "/proxies", Value::Null).await, before, "nothing has changed");
     server.stop().await;

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 
+mod connections;
 mod ends;
 mod faults;
 mod intact;
@@ -19,6 +20,7 @@ mod latency;
 mod live;
 mod place;
 mod plain;
+mod shapes;
 mod spec;
 
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

@@ -44,7 +44,7 @@ impl Kind for BlackHole {
         self.close_after.map_or(Ok(()), |after| check_duration("close_after", after))
     }
 
-    fn shaper(&self, birth: &Birth) -> Box<dyn Shaper> {
+    fn shaper(&self, birth: &Birth<'_>) -> Box<dyn Shaper> {
         let begin = match (self.after, self.after_bytes) {
             (None, Some(_)) => None,
             (after, _) => Some(birth.now + after.unwrap_or_default()),
@@ -120,7 +120,7 @@ impl Shaper for Void {
         Some(self.begin? + self.close_after?)
     }
 
-    fn expire(&mut self, schedule: &mut Schedule<'_>) {
+    fn expire(&mut self, _now: Instant, schedule: &mut Schedule<'_>) {
         self.close_after = None;
         schedule.cut(Cut::Closed);
     }

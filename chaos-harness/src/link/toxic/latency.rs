@@ -49,7 +49,7 @@ impl Kind for Latency {
         Ok(())
     }
 
-    fn shaper(&self, birth: &Birth) -> Box<dyn Shaper> {
+    fn shaper(&self, birth: &Birth<'_>) -> Box<dyn Shaper> {
         if self.jitter.is_zero() {
             return Box::new(Constant(self.latency));
         }

@@ -38,7 +38,7 @@ impl Kind for LimitData {
         Ok(())
     }
 
-    fn shaper(&self, _birth: &Birth) -> Box<dyn Shaper> {
+    fn shaper(&self, _birth: &Birth<'_>) -> Box<dyn Shaper> {
         Box::new(Purse { left: self.bytes, then: self.then, spent: false })
     }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `mod.rs` | [`Toxic`], the `Kind` and `Shaper` traits, the list of kinds |
 //! | `schedule.rs` | `Item`, `Schedule`, `Stage`: what a shaper gives out, and when |
+//! | `shared.rs` | what the shapers of one toxic share |
 //! | `dice.rs` | which connections a toxic affects, and the randomness it gets |
 //! | one per kind | plain data, its validation, its shaper |
 //!
@@ -16,20 +17,26 @@
 //! `snake_case`), a JSON Schema, and goes through the checks that hold for all kinds (`tests/spec.rs`).
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::task::AtomicWaker;
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod dice;
 mod schedule;
+mod shared;
 
 use super::CountersSnapshot;
+pub use connection_limit::Excess;
+pub use corrupt::Victims;
 pub(super) use dice::Dice;
 pub use limit_data::Ending;
 use schedule::Schedule;
 pub(super) use schedule::{Cut, Item, Stage, Tally};
+pub(super) use shared::Shared;
 
 /// Declares every kind of toxic: `file: Variant, "what it does"`.
 macro_rules! kinds {
@@ -70,6 +77,11 @@ kinds! {
     slow_open: SlowOpen, "The connection to the callee is made later.";
     slow_close: SlowClose, "The end of a stream, or of the connection, arrives later.";
     limit_data: LimitData, "Connections end after a number of bytes.";
+    bandwidth: Bandwidth, "Bytes arrive no faster than a rate.";
+    slicer: Slicer, "The stream arrives in small pieces.";
+    corrupt: Corrupt, "Bits of the stream are flipped.";
+    half_open: HalfOpen, "One end is gone, and the other does not know.";
+    connection_limit: ConnectionLimit, "Only so many connections at a time.";
 }
 
 /// A toxic on a link: what, which way, and for which share of the connections.
@@ -211,7 +223,7 @@ pub(super) trait Kind {
     fn validate(&self) -> Result<(), InvalidField>;
 
     /// The shaper of one way through one connection, from now on.
-    fn shaper(&self, birth: &Birth) -> Box<dyn Shaper>;
+    fn shaper(&self, birth: &Birth<'_>) -> Box<dyn Shaper>;
 
     /// What people call it: `latency 5s`.
     fn describe(&self) -> String;
@@ -236,15 +248,21 @@ pub(super) trait Kind {
 }
 
 /// Where and when a shaper comes to be: as a connection opens, or as a toxic is added to a live one.
-pub(super) struct Birth {
+pub(super) struct Birth<'a> {
     /// The moment from which the shaper acts.
     pub(super) now: Instant,
     /// The way it acts.
     pub(super) way: Way,
     pub(super) dice: Dice,
+    /// Whether the caller's wish to connect has passed already.
+    pub(super) live: bool,
+    /// What all shapers of the toxic share.
+    pub(super) shared: &'a Shared,
+    /// Wakes the connection, for a shaper whose deadline depends on others.
+    pub(super) task: &'a Arc<AtomicWaker>,
 }
 
-impl Birth {
+impl Birth<'_> {
     /// The shaper's randomness: the same for the same seed, connection, toxic and way.
     pub(super) fn rng(&self) -> ChaCha8Rng {
         self.dice.way(self.way)
@@ -265,7 +283,12 @@ pub(super) trait Shaper: Send {
     }
 
     /// Acts: called once [`Self::deadline`] has passed, which must then move on.
-    fn expire(&mut self, _schedule: &mut Schedule<'_>) {}
+    fn expire(&mut self, _now: Instant, _schedule: &mut Schedule<'_>) {}
+
+    /// Most that it wants to hold, in bytes: while it holds more, the sender has to wait.
+    fn appetite(&self) -> usize {
+        usize::MAX
+    }
 }
 
 /// Longest duration that a toxic accepts.

@@ -20,7 +20,7 @@ impl Kind for Refuse {
         Ok(())
     }
 
-    fn shaper(&self, birth: &Birth) -> Box<dyn Shaper> {
+    fn shaper(&self, birth: &Birth<'_>) -> Box<dyn Shaper> {
         Box::new(Rejection { at: Some(birth.now) })
     }
 
@@ -50,7 +50,7 @@ impl Shaper for Rejection {
         self.at
     }
 
-    fn expire(&mut self, schedule: &mut Schedule<'_>) {
+    fn expire(&mut self, _now: Instant, schedule: &mut Schedule<'_>) {
         self.at = None;
         schedule.cut(Cut::Refused);
     }

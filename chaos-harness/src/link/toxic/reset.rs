@@ -29,7 +29,7 @@ impl Kind for Reset {
         self.after.map_or(Ok(()), |after| check_duration("after", after))
     }
 
-    fn shaper(&self, birth: &Birth) -> Box<dyn Shaper> {
+    fn shaper(&self, birth: &Birth<'_>) -> Box<dyn Shaper> {
         let at = match (self.after, self.after_bytes) {
             (Some(after), _) => Some(birth.now + after),
             (None, Some(_)) => None,
@@ -80,7 +80,7 @@ impl Shaper for Fuse {
         self.at
     }
 
-    fn expire(&mut self, schedule: &mut Schedule<'_>) {
+    fn expire(&mut self, _now: Instant, schedule: &mut Schedule<'_>) {
         self.at = None;
         schedule.cut(Cut::Reset);
     }

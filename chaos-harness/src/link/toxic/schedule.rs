@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::{Ending, Shaper};
-use crate::link::counters::Counters;
+use super::{Ending, Shaper, Way};
+use crate::link::counters::{Counter, Counters};
 
 /// What travels one way through a connection.
 #[derive(Clone, Debug)]
@@ -46,6 +46,10 @@ pub(in crate::link) enum Cut {
     Closed,
     /// Its budget was spent.
     Spent(Ending),
+    /// There were too many.
+    Full,
+    /// A toxic let the end to which this way leads vanish, without a word to the other.
+    Lost(Way),
     /// One end reset it, or the callee could not be reached.
     Peer,
     /// The link shut down.
@@ -77,6 +81,19 @@ pub(in crate::link) struct Schedule<'a> {
 #[derive(Clone, Copy)]
 pub(in crate::link) struct Tally<'a>(pub(in crate::link) Option<&'a Counters>);
 
+impl Tally<'_> {
+    /// Counts bytes that were lost on purpose.
+    pub(in crate::link) fn dropped(&self, data: &Bytes) {
+        self.count(|counters| &counters.dropped_bytes, data.len() as u64);
+    }
+
+    fn count(&self, counter: impl Fn(&Counters) -> &Counter, n: u64) {
+        if let Some(counters) = self.0 {
+            counter(counters).add(n);
+        }
+    }
+}
+
 impl Schedule<'_> {
     /// Lets `item` go at `due`, and not before those that went in earlier.
     pub(in crate::link) fn at(&mut self, due: Instant, item: Item) {
@@ -97,11 +114,40 @@ impl Schedule<'_> {
         self.keep(None, item);
     }
 
+    /// Keeps `item`, and all behind it, until it is [released](Self::release).
+    pub(in crate::link) fn wait(&mut self, item: Item) {
+        self.keep(None, item);
+    }
+
+    /// Lets the first `bytes` of what waits go at `due`, apart from the rest, with what carries no bytes behind them.
+    pub(in crate::link) fn release(&mut self, due: Instant, mut bytes: usize) {
+        let mut index = self.queue.iter().take_while(|held| held.due.is_some()).count();
+        while let Some(held) = self.queue.get_mut(index) {
+            match &mut held.item {
+                Item::Data(data) if data.len() > bytes => {
+                    if bytes > 0 {
+                        let piece =
+                            Held { arrived: held.arrived, due: Some(due), item: Item::Data(data.split_to(bytes)) };
+                        *self.cost += OVERHEAD;
+                        self.queue.insert(index, piece);
+                    }
+                    return;
+                }
+                item => bytes -= item.bytes(),
+            }
+            held.due = Some(due);
+            index += 1;
+        }
+    }
+
     /// Loses `data` on purpose.
     pub(in crate::link) fn discard(&mut self, data: &Bytes) {
-        if let Some(counters) = self.tally.0 {
-            counters.dropped_bytes.add(data.len() as u64);
-        }
+        self.tally.dropped(data);
+    }
+
+    /// Adds `n` to a counter.
+    pub(in crate::link) fn count(&mut self, counter: impl Fn(&Counters) -> &Counter, n: u64) {
+        self.tally.count(counter, n);
     }
 
     fn keep(&mut self, due: Option<Instant>, item: Item) {
@@ -157,9 +203,9 @@ impl Stage {
     pub(in crate::link) fn expire(&mut self, now: Instant, tally: Tally<'_>) -> Option<Cut> {
         if self.shaper.deadline().is_some_and(|deadline| deadline <= now) {
             let Self { queue, cost, cut, .. } = self;
-            self.shaper.expire(&mut Schedule { queue, cost, cut, arrived: now, tally });
+            self.shaper.expire(now, &mut Schedule { queue, cost, cut, arrived: now, tally });
         }
-        self.cut
+        self.cut.take()
     }
 
     /// When it has to be looked at again, if nothing else happens.
@@ -169,17 +215,30 @@ impl Stage {
     }
 
     /// Goes on with another shaper, for which what is held counts as having arrived when it did.
-    pub(in crate::link) fn reshape(&mut self, shaper: Box<dyn Shaper>) {
+    ///
+    /// What was due has been shaped, and only waits for the next stage to take it.
+    pub(in crate::link) fn reshape(&mut self, shaper: Box<dyn Shaper>, now: Instant) {
         self.shaper = shaper;
         self.cost = 0;
         for held in std::mem::take(&mut self.queue) {
-            self.push(held.arrived, held.item, Tally(None));
+            match held.due.is_some_and(|due| due <= now) {
+                true => {
+                    self.cost += held.item.cost();
+                    self.queue.push_back(held);
+                }
+                false => self.push(held.arrived, held.item, Tally(None)),
+            }
         }
     }
 
     /// All that it held, in order.
     pub(in crate::link) fn into_items(self) -> impl Iterator<Item = Item> {
         self.queue.into_iter().map(|held| held.item)
+    }
+
+    /// Whether it holds as much as it wants to.
+    pub(in crate::link) fn is_full(&self) -> bool {
+        self.cost >= self.shaper.appetite()
     }
 
     /// Memory that it holds, in bytes.

@@ -24,7 +24,7 @@ impl Kind for SlowClose {
         check_duration("delay", self.delay)
     }
 
-    fn shaper(&self, _birth: &Birth) -> Box<dyn Shaper> {
+    fn shaper(&self, _birth: &Birth<'_>) -> Box<dyn Shaper> {
         Box::new(LateEnd(self.delay))
     }
 

@@ -28,7 +28,7 @@ impl Kind for SlowOpen {
         Direction::Up
     }
 
-    fn shaper(&self, _birth: &Birth) -> Box<dyn Shaper> {
+    fn shaper(&self, _birth: &Birth<'_>) -> Box<dyn Shaper> {
         Box::new(LateOpen(self.delay))
     }
 
