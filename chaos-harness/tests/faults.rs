@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use chaos_harness::environment::Environment;
 use chaos_harness::fault::{Fault, FaultKind, link, target};
+use chaos_harness::link::toxic::{BlackHole, Ending, LimitData};
 use chaos_harness::runtime::RuntimeKind;
 use chaos_harness::topology::USERS;
 use common::{eventually, on, pair, start};
@@ -22,6 +23,23 @@ fn cases() -> Vec<(Fault, Seen)> {
         (link(USERS, "product").black_hole().fault, Seen::Nothing),
         (link(USERS, "product").refuse().fault, Seen::Error),
         (link(USERS, "product").reset().fault, Seen::Error),
+        (link(USERS, "product").slow_open(SLOW).fault, Seen::Slow),
+        (link(USERS, "product").slow_close(SLOW).fault, Seen::Answer),
+        (link(USERS, "product").limit_data(200).fault, Seen::Error),
+        (link(USERS, "product").toxic(LimitData { bytes: 200, then: Ending::Reset }).fault, Seen::Error),
+        (link(USERS, "product").bandwidth(1200).fault, Seen::Slow),
+        (link(USERS, "product").shared_bandwidth(1200).fault, Seen::Slow),
+        (link(USERS, "product").slicer(50, SLOW / 6).fault, Seen::Slow),
+        (link(USERS, "product").corrupt(1.0).fault, Seen::Error),
+        (link(USERS, "product").half_open().fault, Seen::Nothing),
+        (link(USERS, "product").down().half_open().fault, Seen::Error),
+        (link(USERS, "product").connection_limit(0).fault, Seen::Error),
+        (link(USERS, "product").connection_queue(0).fault, Seen::Nothing),
+        (link(USERS, "product").toxic(BlackHole { discard: true, ..BlackHole::default() }).fault, Seen::Nothing),
+        (
+            link(USERS, "product").toxic(BlackHole { close_after: Some(SLOW), ..BlackHole::default() }).fault,
+            Seen::Error,
+        ),
         (target("product").kill().fault, Seen::Error),
         (target("product").pause().fault, Seen::Nothing),
         (target("product").stop().fault, Seen::Error),
@@ -42,7 +60,8 @@ async fn ask(environment: &Environment) -> Seen {
     let address = environment.address("product").unwrap();
     let client = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
     let asked = Instant::now();
-    match client.get(format!("http://{address}/products")).send().await {
+    let answer = async { client.get(format!("http://{address}/products")).send().await?.bytes().await };
+    match answer.await {
         Err(error) if error.is_timeout() => Seen::Nothing,
         Err(_) => Seen::Error,
         Ok(_) if asked.elapsed() >= SLOW => Seen::Slow,
@@ -85,7 +104,15 @@ async fn conforms(environment: &Environment, fault: &Fault, expected: Seen) {
     }
     let mut injected = fault.inject(environment).await.unwrap();
     assert_eq!(ask(environment).await, expected, "{fault}");
-    let bite = injected.attest(environment).await;
+    let mut bite = injected.attest(environment).await;
+    // What a user does last, closing the connection, is felt a moment later.
+    for _ in 0..100 {
+        if bite.shown {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        bite = injected.attest(environment).await;
+    }
     assert!(bite.shown, "{fault}: {}", bite.looked_at);
     assert!(!injected.mechanism().is_empty(), "{fault}");
     injected.roll_back(environment).await.unwrap();

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{Injection, Instances, Kill, LinkFault, Pause, Stop};
-use crate::link::toxic::{BlackHole, Latency, Refuse, Reset};
+use crate::link::toxic::{
+    Bandwidth, BlackHole, ConnectionLimit, Corrupt, Excess, HalfOpen, Latency, LimitData, Refuse, Reset, Slicer,
+    SlowClose, SlowOpen, Victims,
+};
 use crate::link::{Direction, Toxic, ToxicSpec};
 
 /// The link from `caller` to `callee`, to apply a fault to.
@@ -65,10 +68,8 @@ impl LinkRef {
     }
 
     /// Answers arrive later by `latency`, give or take up to `jitter`.
-    pub fn jittery_latency(mut self, latency: Duration, jitter: Duration) -> Injection {
-        // Both ways would count twice in a round trip, which is not what people mean by a latency.
-        self.direction = self.direction.or(Some(Direction::Down));
-        self.toxic(Latency { latency, jitter })
+    pub fn jittery_latency(self, latency: Duration, jitter: Duration) -> Injection {
+        self.usual(Latency { latency, jitter })
     }
 
     /// Nothing arrives, and connections hang; what was sent arrives once the fault is gone.
@@ -86,7 +87,67 @@ impl LinkRef {
         self.toxic(Reset::default())
     }
 
-    /// Any toxic.
+    /// Each connection passes at most `rate` bytes per second each way.
+    pub fn bandwidth(self, rate: u64) -> Injection {
+        self.usual(Bandwidth::new(rate))
+    }
+
+    /// All connections together pass at most `rate` bytes per second each way, in equal parts.
+    pub fn shared_bandwidth(self, rate: u64) -> Injection {
+        self.usual(Bandwidth::new(rate).shared())
+    }
+
+    /// New connections reach the callee `delay` later.
+    pub fn slow_open(self, delay: Duration) -> Injection {
+        self.usual(SlowOpen { delay })
+    }
+
+    /// The end of a connection, or of one of its streams, arrives `delay` later.
+    pub fn slow_close(self, delay: Duration) -> Injection {
+        self.usual(SlowClose { delay })
+    }
+
+    /// Connections are closed after `bytes` of what the callee answers; with [`up`](Self::up), of what the caller sends.
+    /// To have them reset instead, name the [toxic](LimitData).
+    pub fn limit_data(self, bytes: u64) -> Injection {
+        self.usual(LimitData { bytes, ..LimitData::default() })
+    }
+
+    /// Bytes arrive in pieces of `size`, `delay` apart.
+    pub fn slicer(self, size: u32, delay: Duration) -> Injection {
+        self.usual(Slicer { size, delay, ..Slicer::default() })
+    }
+
+    /// One bit is flipped in this share of the bytes: above 0, at most 1.
+    pub fn corrupt(self, share: f64) -> Injection {
+        self.usual(Corrupt { bytes: Victims::Share(share), bit: None })
+    }
+
+    /// The callee's ends of connections are gone, and the caller is not told; with [`down`](Self::down) it is the other
+    /// way round.
+    pub fn half_open(self) -> Injection {
+        self.usual(HalfOpen::default())
+    }
+
+    /// Connections are reset while there are `max` others.
+    pub fn connection_limit(self, max: u32) -> Injection {
+        self.usual(ConnectionLimit { max, then: Excess::Refuse })
+    }
+
+    /// Connections wait while there are `max` others.
+    pub fn connection_queue(self, max: u32) -> Injection {
+        self.usual(ConnectionLimit { max, then: Excess::Wait })
+    }
+
+    /// A toxic in the direction that people mean when they name none. A latency both ways would count twice in a
+    /// round trip.
+    fn usual(mut self, spec: impl Into<ToxicSpec>) -> Injection {
+        let spec = spec.into();
+        self.direction = self.direction.or(Some(spec.usual()));
+        self.toxic(spec)
+    }
+
+    /// Any toxic; it acts both ways, unless [`up`](Self::up) or [`down`](Self::down) say otherwise.
     pub fn toxic(self, spec: impl Into<ToxicSpec>) -> Injection {
         let direction = self.direction.unwrap_or_default();
         let toxic = Toxic::new(spec).direction(direction).probability(self.probability);

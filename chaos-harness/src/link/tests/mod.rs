@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use super::*;
 
 mod connections;
+mod decisions;
 mod ends;
 mod faults;
 mod intact;

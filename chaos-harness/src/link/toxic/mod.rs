@@ -84,6 +84,13 @@ kinds! {
     connection_limit: ConnectionLimit, "Only so many connections at a time.";
 }
 
+impl ToxicSpec {
+    /// The direction that people mean when they name none.
+    pub(crate) fn usual(&self) -> Direction {
+        self.as_kind().usual()
+    }
+}
+
 /// A toxic on a link: what, which way, and for which share of the connections.
 ///
 /// Its serialised form is flat: `{"kind": "latency", "latency": "50ms", "direction": "down", "probability": 0.5}`.
