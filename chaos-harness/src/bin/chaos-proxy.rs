@@ -1,6 +1,8 @@
 //! `chaos-proxy`: the link proxy on its own, for whatever speaks toxiproxy's control API.
 
+use std::ffi::OsString;
 use std::fmt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -38,7 +40,7 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse_from(std::env::args().map(two_dashes))).await {
+    match run(Arguments::parse_from(std::env::args_os().map(two_dashes))).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log(format_args!("{error}"));
@@ -48,17 +50,18 @@ async fn main() -> ExitCode {
 }
 
 /// Go takes `-port` for `--port`, and so do the scripts of those who come from there.
-fn two_dashes(argument: String) -> String {
-    match argument.strip_prefix('-') {
+fn two_dashes(argument: OsString) -> OsString {
+    match argument.to_str().and_then(|text| text.strip_prefix('-')) {
         Some(name) if name.len() > 1 && name.starts_with(|first: char| first.is_ascii_lowercase()) => {
-            format!("--{name}")
+            format!("--{name}").into()
         }
         _ => argument,
     }
 }
 
 fn log(line: fmt::Arguments<'_>) {
-    eprintln!("chaos-proxy: {line}");
+    // Nobody may be reading, which is no reason to stop.
+    let _ = writeln!(std::io::stderr(), "chaos-proxy: {line}");
 }
 
 async fn run(arguments: Arguments) -> Result<(), Failure> {

@@ -107,30 +107,15 @@ impl Control {
     /// The text is no list of proxies, or one of them cannot listen.
     pub async fn populate_from(&self, text: &[u8]) -> Result<usize, ApiError> {
         let list = super::call::populate(text)?;
-        let mut state = self.state.lock().await;
-        for new in &list {
-            state.place(new.clone(), &self.settings).await?;
-        }
-        Ok(list.len())
+        let (placed, error) = self.state.lock().await.place_all(list, &self.settings).await;
+        error.map_or(Ok(placed.len()), Err)
     }
 
     async fn populate(&self, mut state: MutexGuard<'_, State>, list: Result<Vec<NewProxy>, ApiError>) -> Reply {
-        let (mut placed, mut error) = (Vec::new(), None);
-        match list {
-            Err(refused) => error = Some(refused),
-            Ok(list) => {
-                for new in list {
-                    let name = new.name.clone();
-                    match state.place(new, &self.settings).await {
-                        Ok(()) => placed.push(name),
-                        Err(refused) => {
-                            error = Some(refused);
-                            break;
-                        }
-                    }
-                }
-            }
-        }
+        let (placed, error) = match list {
+            Ok(list) => state.place_all(list, &self.settings).await,
+            Err(error) => (Vec::new(), Some(error)),
+        };
         let views: Vec<_> = placed.iter().filter_map(|name| state.proxies.get(name)).map(Proxy::view).collect();
         let proxies = Some(views).filter(|views| !views.is_empty());
         let status = error.as_ref().map_or(201, ApiError::status);
@@ -138,11 +123,8 @@ impl Control {
     }
 
     fn metrics(&self, state: &State) -> Reply {
-        let mut ledger = Ledger::default();
-        if self.settings.proxy_metrics {
-            ledger = state.ledger.clone();
-            state.proxies.values().filter_map(Proxy::series).for_each(|series| ledger.add(series));
-        }
+        let mut ledger = state.ledger.clone();
+        state.proxies.values().filter_map(Proxy::series).for_each(|series| ledger.add(series));
         let body = if self.settings.proxy_metrics { ledger.render() } else { String::new() };
         Reply { status: 200, content_type: "text/plain; version=0.0.4; charset=utf-8", body }
     }
@@ -167,6 +149,19 @@ impl State {
         }
         let proxy = self.insert(new, settings).await?;
         Ok(json(201, &proxy.view()))
+    }
+
+    /// The names of those that came to be, and why it ended before the last.
+    async fn place_all(&mut self, list: Vec<NewProxy>, settings: &Settings) -> (Vec<String>, Option<ApiError>) {
+        let mut placed = Vec::new();
+        for new in list {
+            let name = new.name.clone();
+            match self.place(new, settings).await {
+                Ok(()) => placed.push(name),
+                Err(error) => return (placed, Some(error)),
+            }
+        }
+        (placed, None)
     }
 
     /// A proxy that is there already stays as it is, unless it listens or connects elsewhere.

@@ -100,7 +100,7 @@ impl Proxy {
         self.listen = link.addr().to_string();
         self.link = Some(link);
         self.starts += 1;
-        (settings.log)(format_args!("{}: {} -> {}", self.name, self.listen, self.upstream));
+        (settings.log)(format_args!("{:?}: {} -> {:?}", self.name, self.listen, self.upstream));
         Ok(())
     }
 
@@ -111,7 +111,7 @@ impl Proxy {
         }
         if let Some(link) = self.link.take() {
             link.shutdown().await;
-            (settings.log)(format_args!("{}: {} closed", self.name, self.listen));
+            (settings.log)(format_args!("{:?}: {} closed", self.name, self.listen));
         }
     }
 
