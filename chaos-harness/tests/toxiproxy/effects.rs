@@ -23,14 +23,14 @@ async fn latency_is_added_each_way_and_can_be_changed() {
     let (server, echo) = (Server::start().await, echo().await);
     let listen = server.proxy("web", echo).await;
     server.toxic("web", "latency", "downstream", json!({"latency": 30})).await;
-    server.toxic("web", "latency", "upstream", json!({"latency": 50})).await;
-    let time = quartile(round_trips(listen, 12).await);
-    println!("30 ms down and 50 ms up: {time:?}");
-    assert!((80..200).contains(&time.as_millis()), "{time:?}");
+    server.toxic("web", "latency", "upstream", json!({"latency": 250})).await;
+    let time = quartile(round_trips(listen, 5).await);
+    println!("30 ms down and 250 ms up: {time:?}");
+    assert!((280..1000).contains(&time.as_millis()), "{time:?}");
     server.ok("PATCH", "/proxies/web/toxics/latency_upstream", json!({"attributes": {"latency": 0}})).await;
     let time = quartile(round_trips(listen, 12).await);
     println!("30 ms down: {time:?}");
-    assert!((30..80).contains(&time.as_millis()), "{time:?}");
+    assert!((30..250).contains(&time.as_millis()), "{time:?}");
 }
 
 #[tokio::test]
@@ -39,8 +39,9 @@ async fn jitter_may_exceed_the_latency() {
     let listen = server.proxy("web", echo).await;
     server.toxic("web", "latency", "downstream", json!({"latency": 0, "jitter": 40})).await;
     let times = round_trips(listen, 40).await;
-    println!("0 +/- 40 ms: quartile {:?}, most {:?}", quartile(times.clone()), times.iter().max());
-    assert!(quartile(times.clone()) < Duration::from_millis(30) && times.iter().any(|time| time.as_millis() >= 20));
+    let (least, most) = (times.iter().min().unwrap().as_millis(), times.iter().max().unwrap().as_millis());
+    println!("0 +/- 40 ms: {least} to {most} ms");
+    assert!(least < 30 && most >= 20, "{times:?}");
 }
 
 #[tokio::test]
@@ -119,7 +120,8 @@ async fn source() -> SocketAddr {
 async fn a_bandwidth_is_kept() {
     let server = Server::start().await;
     let listen = server.proxy("web", source().await).await;
-    for (rate, most) in [(100, 2500), (1000, 600)] {
+    let mut times = Vec::new();
+    for rate in [100, 1000] {
         let toxic = json!({"type": "bandwidth", "attributes": {"rate": rate}});
         server.ok("POST", "/proxies/web/toxics", toxic).await;
         let mut stream = connect(listen).await;
@@ -128,9 +130,11 @@ async fn a_bandwidth_is_kept() {
         assert_eq!(end_of(&mut stream).await, 60_000);
         let time = begin.elapsed();
         println!("60 kB at {rate} kB/s: {time:?} ({} ms)", 60_000 / rate);
-        assert!((50_000 / rate..most).contains(&time.as_millis()), "{time:?}");
+        assert!(time.as_millis() >= 50_000 / rate, "{time:?}");
+        times.push(time);
         server.ok("DELETE", "/proxies/web/toxics/bandwidth_downstream", Value::Null).await;
     }
+    assert!(times[1] < times[0], "{times:?}");
 }
 
 #[tokio::test]
