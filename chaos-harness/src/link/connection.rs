@@ -1,6 +1,7 @@
 //! One connection through the link: two sockets, two lanes, one task.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -276,7 +277,18 @@ impl Drop for Driver {
 }
 
 async fn dial(upstream: Option<Upstream>) -> io::Result<TcpStream> {
-    let stream = upstream.ok_or(io::ErrorKind::NotConnected)?.connect().await?;
+    let mut result = Err(io::ErrorKind::NotConnected.into());
+    for addr in upstream.ok_or(io::ErrorKind::NotConnected)?.addrs().await? {
+        result = connect(addr).await;
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
+
+async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(addr).await?;
     // Where nobody listens on a port of the ephemeral range, the kernel may connect a socket to itself.
     if stream.local_addr()? == stream.peer_addr()? {
         socket::reset(&stream);

@@ -103,10 +103,7 @@ impl Pump<'_> {
         SCRATCH.with_borrow_mut(|scratch| {
             match std::task::ready!(socket::poll_read(source, cx, scratch)) {
                 Ok(0) => self.lane.end(now, &self.totals.counters),
-                Ok(n) => {
-                    self.received().add(n as u64);
-                    return Poll::Ready(self.take(cx, now, &scratch[..n]));
-                }
+                Ok(n) => return Poll::Ready(self.take(cx, now, &scratch[..n])),
                 Err(_) => self.lane.abort(now, &self.totals.counters),
             }
             Poll::Ready(Ok(()))
@@ -115,6 +112,7 @@ impl Pump<'_> {
 
     /// Takes a chunk: straight to the sink where nothing is in the way, through the stages otherwise.
     fn take(&mut self, cx: &mut Context<'_>, now: Instant, mut chunk: &[u8]) -> io::Result<()> {
+        self.received().add(chunk.len() as u64);
         if let (true, Some(sink)) = (self.lane.is_clear(), self.sink)
             && let Poll::Ready(written) = socket::poll_write(sink, cx, chunk)
         {

@@ -4,8 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::net::TcpStream;
-
 /// Where a link connects on to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -17,10 +15,11 @@ pub enum Upstream {
 }
 
 impl Upstream {
-    pub(super) async fn connect(&self) -> io::Result<TcpStream> {
+    /// Where to connect, in the order in which to try.
+    pub(super) async fn addrs(&self) -> io::Result<Vec<SocketAddr>> {
         match self {
-            Self::Addr(addr) => TcpStream::connect(addr).await,
-            Self::Name(name) => TcpStream::connect(&**name).await,
+            Self::Addr(addr) => Ok(vec![*addr]),
+            Self::Name(name) => Ok(tokio::net::lookup_host(&**name).await?.collect()),
         }
     }
 }
