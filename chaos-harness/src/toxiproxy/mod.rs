@@ -42,7 +42,8 @@
 //!
 //! - The seed is used: it decides toxicity, jitter and slices, the same for the same name of a proxy, the same toxics
 //!   and connections in the same order. Toxiproxy takes `--seed`, but its decisions follow no order.
-//! - Delays are exact to a fraction of a millisecond, and a change holds for every live connection when it is answered.
+//! - Delays are exact to a fraction of a millisecond where the machine has time, and a change holds for every live
+//!   connection when it is answered.
 //! - Half-closed connections stay half open, and a callee that is down resets its callers; toxiproxy closes both.
 //! - Without a host a proxy listens on loopback (`:1234`), not on every interface; `0.0.0.0:1234` means what it says.
 //! - Values that make no sense are refused with 400: below 0, longer than an hour, a toxicity beyond 0 and 1, slices of
