@@ -43,6 +43,7 @@
 //! | [`experiment`] | the plan as data, the engine, the judge |
 //! | [`safety`] | limits and blast radius |
 //! | [`journal`] | what an experiment leaves behind: one JSON file |
+//! | `toxiproxy` | the link proxy on its own, with toxiproxy's control API (feature `toxiproxy`) |
 //! | [`report`] | journals in, bytes out: text, Markdown, HTML, JUnit, JSON, the gate |
 //!
 //! [`prelude`] is what a test imports. [`Lab`] is what a test is given: [`Lab::experiment`] for the usual course,
@@ -75,6 +76,8 @@ pub mod runtime;
 pub mod safety;
 mod test_run;
 pub mod topology;
+#[cfg(feature = "toxiproxy")]
+pub mod toxiproxy;
 
 pub use chaos_harness_macros::{chaos_test, hypothesis, topology};
 pub use durations::Durations;

@@ -18,6 +18,7 @@ use super::pump::{Progress, Pump};
 use super::socket;
 use super::timer::Alarm;
 use super::toxic::{Birth, Cut, Dice, Item, Way};
+use super::upstream::Upstream;
 
 /// How long a connection that a toxic closed may stay to hear the other ends' goodbyes. Its sockets are closed
 /// then; to do so while bytes come in would send an RST after the FIN.
@@ -273,11 +274,21 @@ impl Drop for Driver {
     }
 }
 
-async fn dial(upstream: Option<SocketAddr>) -> io::Result<TcpStream> {
-    let upstream = upstream.ok_or(io::ErrorKind::NotConnected)?;
-    let socket = if upstream.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+async fn dial(upstream: Option<Upstream>) -> io::Result<TcpStream> {
+    let mut result = Err(io::ErrorKind::NotConnected.into());
+    for addr in upstream.ok_or(io::ErrorKind::NotConnected)?.addrs().await? {
+        result = connect(addr).await;
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
+
+async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket::send_freely(&socket);
-    let stream = socket.connect(upstream).await?;
+    let stream = socket.connect(addr).await?;
     // Where nobody listens on a port of the ephemeral range, the kernel may connect a socket to itself.
     if stream.local_addr()? == stream.peer_addr()? {
         socket::reset(&stream);

@@ -15,13 +15,14 @@ use super::error::LinkError;
 use super::gate::Gate;
 use super::lane::Totals;
 use super::toxic::{Cut, Shared, Toxic};
+use super::upstream::Upstream;
 
 /// What the proxy, its handles and its tasks share.
 pub(super) struct Link {
     pub(super) addr: SocketAddr,
     pub(super) totals: Totals,
     seed: u64,
-    upstream: Mutex<Option<SocketAddr>>,
+    upstream: Mutex<Option<Upstream>>,
     state: Mutex<State>,
     /// Signals that the last connection has ended.
     idle: Notify,
@@ -49,14 +50,14 @@ pub(super) struct Entry {
 }
 
 impl Link {
-    pub(super) fn start(gate: Gate, seed: u64) -> Result<Arc<Self>, LinkError> {
+    pub(super) fn start(gate: Gate, upstream: Option<Upstream>, seed: u64) -> Result<Arc<Self>, LinkError> {
         let state =
             State { gate: None, toxics: Vec::new(), next_toxic: 0, connections: BTreeMap::new(), next_connection: 0 };
         let link = Arc::new(Self {
             addr: gate.addr(),
             totals: Totals::default(),
             seed,
-            upstream: Mutex::default(),
+            upstream: Mutex::new(upstream),
             state: Mutex::new(state),
             idle: Notify::new(),
         });
@@ -66,11 +67,11 @@ impl Link {
         Ok(link)
     }
 
-    pub(super) fn upstream(&self) -> Option<SocketAddr> {
-        *self.upstream.lock()
+    pub(super) fn upstream(&self) -> Option<Upstream> {
+        self.upstream.lock().clone()
     }
 
-    pub(super) fn set_upstream(&self, upstream: Option<SocketAddr>) {
+    pub(super) fn set_upstream(&self, upstream: Option<Upstream>) {
         *self.upstream.lock() = upstream;
     }
 

@@ -25,6 +25,15 @@ impl Counter {
     }
 }
 
+/// Bytes that came in, whatever became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// From the caller.
+    pub up: u64,
+    /// From the callee.
+    pub down: u64,
+}
+
 impl Counters {
     /// Counts an item that a toxic makes arrive later.
     pub(super) fn delayed(&self, item: &Item) {

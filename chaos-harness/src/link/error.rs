@@ -21,6 +21,9 @@ pub enum LinkError {
         #[source]
         source: io::Error,
     },
+    /// Somebody else has the port.
+    #[error("port {} of {} is in use: choose another, or 0 for a free one", .0.port(), .0.ip())]
+    PortInUse(SocketAddr),
     /// The port cannot be listened on, or no longer.
     #[error("cannot listen on {addr}")]
     Listen {

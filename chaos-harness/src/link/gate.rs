@@ -1,7 +1,7 @@
 //! The listening socket, which can stop to listen and keep its address.
 
 use std::io;
-use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -26,15 +26,11 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// Binds a free port of `addr`; the gate starts closed.
-    pub(super) fn bind(addr: IpAddr, runtime: Handle) -> io::Result<Self> {
-        // The kernel gives back a port that it chose itself when the listening ends. So a first socket
-        // finds a free one, and a second asks for it by number before the first lets go.
-        let finder = bound(SocketAddr::new(addr, 0), false)?;
-        finder.set_reuse_address(true)?;
-        let addr = finder.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
-        let socket = bound(addr, true)?;
+    /// Binds `addr`, a free port where that is 0; the gate starts closed.
+    pub(super) fn bind(addr: SocketAddr, runtime: Handle) -> io::Result<Self> {
+        let socket = if addr.port() == 0 { free_port(addr)? } else { bound(addr, true)? };
         socket.set_reuse_address(false)?;
+        let addr = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
         Ok(Self { socket, addr, runtime, accept_loop: None })
     }
 
@@ -81,6 +77,16 @@ impl Drop for Gate {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// A socket on a free port.
+///
+/// The kernel gives back a port that it chose itself when the listening ends. So a first socket finds a free
+/// one, and a second asks for it by number before the first lets go.
+fn free_port(addr: SocketAddr) -> io::Result<Socket> {
+    let finder = bound(addr, false)?;
+    finder.set_reuse_address(true)?;
+    bound(finder.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?, true)
 }
 
 fn bound(addr: SocketAddr, reuse: bool) -> io::Result<Socket> {

@@ -23,6 +23,8 @@ pub(super) struct Totals {
     pub(super) counters: Counters,
     /// Memory held by all lanes, in bytes.
     held: Counter,
+    pub(super) received_up: Counter,
+    pub(super) received_down: Counter,
 }
 
 /// Items come in from the source, pass the stages, one per toxic, and wait in `out` for the sink.

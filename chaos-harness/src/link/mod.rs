@@ -17,7 +17,7 @@
 //! | `lane.rs` | what is on its way: stages, one per toxic, and the output behind them |
 //! | `toxic/` | the kinds of toxic, one file each; their queues, schedules and dice |
 //! | `timer.rs` | alarms finer than the runtime's |
-//! | `counters.rs`, `name.rs`, `socket.rs`, `error.rs` | what they say |
+//! | `upstream.rs`, `counters.rs`, `name.rs`, `socket.rs`, `error.rs` | what they say |
 //! | `udp/` | the same for datagrams: [`udp::UdpLink`] |
 //!
 //! # Guarantees
@@ -30,7 +30,7 @@
 //!   bytes move under a lock per connection and without waiting, and the change takes the same lock.
 //! - The same seed makes the same decisions: which connections a toxic affects, and each jitter.
 //!   Connections count in the order of acceptance, toxics in the order of addition.
-//! - Only the address asked for is bound, never all interfaces.
+//! - Only the address asked for is bound, never all interfaces unless [`LinkProxy::bind_at`] is told to.
 //! - Memory is bounded: 128 MiB held per lane, 256 MiB per link, then senders wait as TCP makes them.
 //! - After [`LinkProxy::shutdown`] there is no task, connection or descriptor left; dropping the proxy does
 //!   the same without waiting for it.
@@ -40,6 +40,7 @@
 //! One file in `toxic/` and one line in `toxic/mod.rs`; its documentation says how.
 
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -62,13 +63,15 @@ mod tests;
 mod timer;
 pub mod toxic;
 pub mod udp;
+mod upstream;
 
 pub use control::Toxics;
-pub use counters::CountersSnapshot;
 pub(crate) use counters::is_level;
+pub use counters::{CountersSnapshot, Received};
 pub use error::LinkError;
 pub use name::LinkName;
 pub use toxic::{Direction, Toxic, ToxicSpec};
+pub use upstream::Upstream;
 
 use control::Link;
 use gate::Gate;
@@ -88,8 +91,26 @@ impl LinkProxy {
             return Err(LinkError::Unspecified(addr));
         }
         let runtime = Handle::try_current().map_err(|_| LinkError::NoRuntime)?;
-        let gate = Gate::bind(addr, runtime).map_err(|source| LinkError::Bind { addr, source })?;
-        Ok(Self { link: Link::start(gate, seed)? })
+        let gate = Gate::bind(SocketAddr::new(addr, 0), runtime).map_err(|source| LinkError::Bind { addr, source })?;
+        Ok(Self { link: Link::start(gate, None, seed)? })
+    }
+
+    /// Binds exactly `addr` and listens, for the callee at `upstream`. Port 0 stands for a free one, and an
+    /// unspecified address for every interface: whoever names the address means it.
+    ///
+    /// # Errors
+    /// The port is in use, the address is not this machine's, or there is no tokio runtime.
+    pub fn bind_at(addr: SocketAddr, upstream: impl Into<Upstream>, seed: u64) -> Result<Self, LinkError> {
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::AddrInUse => LinkError::PortInUse(addr),
+            _ => LinkError::Listen { addr, source },
+        };
+        let runtime = Handle::try_current().map_err(|_| LinkError::NoRuntime)?;
+        let gate = Gate::bind(addr, runtime).map_err(failed)?;
+        match Link::start(gate, Some(upstream.into()), seed) {
+            Err(LinkError::Listen { source, .. }) => Err(failed(source)),
+            started => Ok(Self { link: started? }),
+        }
     }
 
     /// Where the caller connects; the same for as long as the link lives.
@@ -100,7 +121,7 @@ impl LinkProxy {
     /// Sets where the callee listens, or that it is down. New connections go there; live ones stay
     /// with the old one and die with it.
     pub fn set_upstream(&self, upstream: Option<SocketAddr>) {
-        self.link.set_upstream(upstream);
+        self.link.set_upstream(upstream.map(Upstream::Addr));
     }
 
     /// The handle to change toxics with.
@@ -111,6 +132,12 @@ impl LinkProxy {
     /// What the link has counted up to now.
     pub fn counters(&self) -> CountersSnapshot {
         self.link.totals.counters.snapshot()
+    }
+
+    /// What has been read from both ends up to now, in bytes; the counters tell what was written to them.
+    pub fn received(&self) -> Received {
+        let totals = &self.link.totals;
+        Received { up: totals.received_up.get(), down: totals.received_down.get() }
     }
 
     /// Stops listening, resets every connection, and returns when nothing of them is left.

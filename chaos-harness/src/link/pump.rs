@@ -125,6 +125,7 @@ impl Pump<'_> {
         match ready!(self.lane.spool.poll_fill(source, cx)) {
             Ok(0) => self.lane.end(now, &self.totals.counters),
             Ok(n) => {
+                self.received().add(n as u64);
                 self.lane.is_bulk(n >= FEW);
                 self.lane.push(now, Item::Spooled(n), &self.totals.counters);
             }
@@ -136,6 +137,7 @@ impl Pump<'_> {
 
     /// Takes a chunk: straight to the sink where nothing is in the way, through the stages otherwise.
     fn take(&mut self, cx: &mut Context<'_>, now: Instant, chunk: Chunk<'_>) -> io::Result<()> {
+        self.received().add(chunk.as_slice().len() as u64);
         self.lane.is_bulk(chunk.as_slice().len() == CHUNK);
         let mut written = 0;
         if let (true, Some(sink)) = (self.lane.is_clear(), self.sink)
@@ -172,6 +174,13 @@ impl Pump<'_> {
             if empty {
                 self.lane.pop();
             }
+        }
+    }
+
+    fn received(&self) -> &Counter {
+        match self.lane.way {
+            Way::Up => &self.totals.received_up,
+            Way::Down => &self.totals.received_down,
         }
     }
 

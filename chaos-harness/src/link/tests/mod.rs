@@ -20,6 +20,7 @@ mod faults;
 mod intact;
 mod latency;
 mod live;
+mod place;
 mod plain;
 mod shapes;
 mod spec;

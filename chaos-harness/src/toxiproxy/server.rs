@@ -1,0 +1,99 @@
+//! HTTP in front of the control.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::FutureExt;
+use http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
+use tokio::net::TcpListener;
+
+use super::{ApiError, BODY_LIMIT, Call, Control, Reply};
+
+/// How long requests may still take when the server is told to end.
+const GRACE: Duration = Duration::from_secs(1);
+
+const NO_SNIFF: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+const PLAIN: (HeaderName, &str) = (header::CONTENT_TYPE, "text/plain; charset=utf-8");
+
+/// Serves the control API on `listener` until `end`, then stops all proxies.
+///
+/// # Errors
+/// The listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    control: Arc<Control>,
+    end: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let end = end.shared();
+    let router =
+        Router::new().fallback(answer).layer(DefaultBodyLimit::max(BODY_LIMIT)).with_state(Arc::clone(&control));
+    let late = end.clone().then(|()| tokio::time::sleep(GRACE));
+    let served = tokio::select! {
+        served = axum::serve(listener, router).with_graceful_shutdown(end) => served,
+        () = late => Ok(()),
+    };
+    control.shutdown().await;
+    served
+}
+
+async fn answer(
+    State(control): State<Arc<Control>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    if is_browser(&headers) {
+        return (StatusCode::FORBIDDEN, [PLAIN, NO_SNIFF], "User agent not allowed\n").into_response();
+    }
+    let log = control.settings().log;
+    let call = body.map_err(unread).and_then(|body| Call::parse(method.as_str(), uri.path(), &body));
+    // A task of its own: what has been begun is ended, even if the client goes away meanwhile.
+    let work = tokio::spawn(async move { control.handle(call?).await });
+    let response = match work.await {
+        Ok(Ok(reply)) => written(reply),
+        Ok(Err(error)) => refused(&error),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    };
+    if method != Method::GET {
+        log(format_args!("{method} {} {}", uri.path(), response.status().as_u16()));
+    }
+    response
+}
+
+/// Pages in a browser may reach loopback too; they must not reach this.
+fn is_browser(headers: &HeaderMap) -> bool {
+    headers.get(header::USER_AGENT).is_some_and(|agent| agent.as_bytes().starts_with(b"Mozilla/"))
+}
+
+fn unread(rejection: BytesRejection) -> ApiError {
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
+        _ => ApiError::BadBody("unexpected EOF".to_owned()),
+    }
+}
+
+fn written(Reply { status, content_type, body }: Reply) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    match body.is_empty() && status == StatusCode::NO_CONTENT {
+        true => status.into_response(),
+        false => (status, [(header::CONTENT_TYPE, content_type)], body).into_response(),
+    }
+}
+
+/// Errors are JSON that calls itself plain text, as Go's `http.Error` makes it.
+fn refused(error: &ApiError) -> Response {
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let text = match error {
+        ApiError::MethodNotAllowed => return status.into_response(),
+        ApiError::NoSuchPath => error.to_string(),
+        error => serde_json::to_string(&error.wire()).unwrap_or_default(),
+    };
+    (status, [PLAIN, NO_SNIFF], text + "\n").into_response()
+}
