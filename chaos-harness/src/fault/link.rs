@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Attestation, FaultError, FaultKind, Injected};
+use super::{Attestation, FaultError, FaultKind, Injected, http};
 use crate::environment::Environment;
 use crate::link::toxic::Latency;
 use crate::link::{CountersSnapshot, Direction, LinkError, LinkProxy, Toxic, ToxicSpec};
@@ -80,6 +80,7 @@ fn describe_toxic(toxic: &Toxic) -> String {
         ToxicSpec::BlackHole(_) => "black hole".to_owned(),
         ToxicSpec::Refuse(_) => "refused connections".to_owned(),
         ToxicSpec::Reset(_) => "reset connections".to_owned(),
+        ToxicSpec::Http(http) => http.to_string(),
     };
     let way = match (&toxic.spec, toxic.direction) {
         (_, Direction::Up) => " upwards",
@@ -139,6 +140,10 @@ impl Injected for InjectedToxic {
             ToxicSpec::Latency(_) => counted(|c| c.delayed_chunks, "chunks delayed"),
             ToxicSpec::BlackHole(_) => counted(|c| c.stalls, "connections held"),
             ToxicSpec::Reset(_) => counted(|c| c.reset, "connections reset"),
+            ToxicSpec::Http(http) => {
+                let (count, what) = http::bite(&http.act);
+                counted(count, what)
+            }
             ToxicSpec::Refuse(_) => {
                 let (cut, refusing) = (self.counted(&proxies, |c| c.refused), refusing(&proxies).await);
                 let looked_at = format!("{refusing} of {} links refuse, {cut} connections cut", proxies.len());

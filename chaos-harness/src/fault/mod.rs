@@ -13,6 +13,7 @@
 mod attestation;
 mod builder;
 mod error;
+mod http;
 mod injection;
 mod instances;
 mod kill;

@@ -13,11 +13,12 @@ use tokio::io::Interest;
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::control::{Entry, Link};
+use super::http::{self, Codec, Requests};
 use super::lane::{Lane, Totals};
 use super::pump::{Progress, Pump};
 use super::socket;
 use super::timer::Alarm;
-use super::toxic::{Birth, Cut, Dice, Item, Way};
+use super::toxic::{Birth, Cut, Dice, Item, ToxicSpec, Way};
 
 /// What the connection's task and the control path share.
 pub(super) struct Connection {
@@ -32,6 +33,8 @@ pub(super) struct Connection {
 struct Lanes {
     up: Lane,
     down: Lane,
+    /// On a link that is declared HTTP.
+    http: Option<Arc<Mutex<Codec>>>,
     cut: bool,
 }
 
@@ -49,8 +52,10 @@ impl Lanes {
 }
 
 impl Connection {
-    pub(super) fn new(number: u64, client: TcpStream) -> Self {
-        let lanes = Mutex::new(Lanes { up: Lane::new(Way::Up), down: Lane::new(Way::Down), cut: false });
+    pub(super) fn new(number: u64, client: TcpStream, requests: Option<&Arc<Requests>>) -> Self {
+        let http = requests.map(|requests| Arc::new(Mutex::new(Codec::new(Arc::clone(requests)))));
+        let lane = |way| Lane::new(way, http.as_ref().map(|codec| http::Tap::new(way, codec)));
+        let lanes = Mutex::new(Lanes { up: lane(Way::Up), down: lane(Way::Down), http, cut: false });
         Self { number, client, upstream: OnceLock::new(), lanes, task: AtomicWaker::new() }
     }
 
@@ -65,6 +70,9 @@ impl Connection {
         let mut lanes = self.lanes.lock();
         if lanes.cut {
             return;
+        }
+        if let Some(codec) = &lanes.http {
+            self.apply_http(&mut codec.lock(), seed, set, removed);
         }
         let Lanes { up, down, .. } = &mut *lanes;
         for lane in [up, down] {
@@ -82,9 +90,22 @@ impl Connection {
         }
     }
 
+    fn apply_http(&self, codec: &mut Codec, seed: u64, set: &[&Entry], removed: &[u64]) {
+        removed.iter().for_each(|toxic| codec.remove_rule(*toxic));
+        for Entry { id, name, toxic } in set {
+            match &toxic.spec {
+                ToxicSpec::Http(http) if Dice::new(seed, self.number, *id).affects(toxic.probability) => {
+                    codec.set_rule(http::Rule { id: *id, name: name.clone(), toxic: http.clone() });
+                }
+                _ => codec.remove_rule(*id),
+            }
+        }
+    }
+
     fn apply_to(&self, lane: &mut Lane, seed: u64, entry: &Entry, now: Instant, totals: &Totals) {
         let dice = Dice::new(seed, self.number, entry.id);
-        if !entry.toxic.direction.covers(lane.way) || !dice.affects(entry.toxic.probability) {
+        let bytes = !matches!(entry.toxic.spec, ToxicSpec::Http(_));
+        if !bytes || !entry.toxic.direction.covers(lane.way) || !dice.affects(entry.toxic.probability) {
             return lane.remove(entry.id, now, &totals.counters);
         }
         let birth = Birth { now, way: lane.way, dice };

@@ -13,13 +13,16 @@ use tokio::task::JoinHandle;
 use super::connection::{Connection, Driver};
 use super::error::LinkError;
 use super::gate::Gate;
+use super::http::Requests;
 use super::lane::Totals;
-use super::toxic::{Cut, Toxic};
+use super::toxic::{Cut, Toxic, ToxicSpec};
 
 /// What the proxy, its handles and its tasks share.
 pub(super) struct Link {
     pub(super) addr: SocketAddr,
     pub(super) totals: Totals,
+    /// On a link that is declared HTTP.
+    pub(super) http: Option<Arc<Requests>>,
     seed: u64,
     upstream: Mutex<Option<SocketAddr>>,
     state: Mutex<State>,
@@ -47,12 +50,13 @@ pub(super) struct Entry {
 }
 
 impl Link {
-    pub(super) fn start(gate: Gate, seed: u64) -> Result<Arc<Self>, LinkError> {
+    pub(super) fn start(gate: Gate, seed: u64, http: bool) -> Result<Arc<Self>, LinkError> {
         let state =
             State { gate: None, toxics: Vec::new(), next_toxic: 0, connections: HashMap::new(), next_connection: 0 };
         let link = Arc::new(Self {
             addr: gate.addr(),
             totals: Totals::default(),
+            http: http.then(|| Arc::new(Requests::new(seed))),
             seed,
             upstream: Mutex::default(),
             state: Mutex::new(state),
@@ -118,7 +122,7 @@ impl Link {
         if state.gate.is_none() {
             return;
         }
-        let connection = Arc::new(Connection::new(state.next_connection, stream));
+        let connection = Arc::new(Connection::new(state.next_connection, stream, self.http.as_ref()));
         state.next_connection += 1;
         self.totals.counters.accepted.add(1);
         self.totals.counters.active.add(1);
@@ -133,6 +137,15 @@ impl Link {
     fn running(&self) -> Result<MutexGuard<'_, State>, LinkError> {
         let state = self.state.lock();
         if state.gate.is_some() { Ok(state) } else { Err(LinkError::Closed(self.addr)) }
+    }
+
+    /// Whether the toxic makes sense on this link.
+    fn check(&self, name: &str, toxic: &Toxic) -> Result<(), LinkError> {
+        toxic.validate().map_err(|source| LinkError::Invalid { name: name.to_owned(), source })?;
+        match (&toxic.spec, &self.http) {
+            (ToxicSpec::Http(_), None) => Err(LinkError::NotHttp { name: name.to_owned(), addr: self.addr }),
+            _ => Ok(()),
+        }
     }
 
     /// Replaces the toxics: for the port first, which alone can fail, then for every connection.
@@ -153,6 +166,9 @@ impl Link {
         for connection in state.connections.values() {
             connection.apply(self.seed, &set, &removed, &self.totals);
         }
+        if let Some(requests) = &self.http {
+            requests.forget(&removed);
+        }
         state.toxics = toxics;
         Ok(())
     }
@@ -172,10 +188,11 @@ impl Toxics {
     /// Adds a toxic under a new name.
     ///
     /// # Errors
-    /// The name is taken, a value makes no sense, or the link has shut down.
+    /// The name is taken, a value makes no sense, the link is not declared HTTP and the toxic needs it, or the link
+    /// has shut down.
     pub fn add(&self, name: impl Into<String>, toxic: Toxic) -> Result<(), LinkError> {
         let name = name.into();
-        validate(&name, &toxic)?;
+        self.link.check(&name, &toxic)?;
         let mut state = self.link.running()?;
         if state.toxics.iter().any(|entry| entry.name == name) {
             return Err(LinkError::Duplicate(name));
@@ -191,9 +208,10 @@ impl Toxics {
     /// the same connections stay affected as far as the probability is the same.
     ///
     /// # Errors
-    /// There is no such toxic, a value makes no sense, or the link has shut down.
+    /// There is no such toxic, a value makes no sense, the link is not declared HTTP and the toxic needs it, or the
+    /// link has shut down.
     pub fn update(&self, name: &str, toxic: Toxic) -> Result<(), LinkError> {
-        validate(name, &toxic)?;
+        self.link.check(name, &toxic)?;
         let mut state = self.link.running()?;
         let index = position(&state, name)?;
         let mut toxics = state.toxics.clone();
@@ -233,10 +251,6 @@ impl fmt::Debug for Toxics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.list()).finish()
     }
-}
-
-fn validate(name: &str, toxic: &Toxic) -> Result<(), LinkError> {
-    toxic.validate().map_err(|source| LinkError::Invalid { name: name.to_owned(), source })
 }
 
 fn position(state: &State, name: &str) -> Result<usize, LinkError> {

@@ -15,6 +15,7 @@
 //! | `buffer.rs` | where reads go, without new memory for each |
 //! | `spool.rs` | the way from socket to socket without a copy, where no toxic looks at the bytes |
 //! | `lane.rs` | what is on its way: stages, one per toxic, and the output behind them |
+//! | `http/` | on a link declared HTTP: follows the messages, and does what HTTP toxics say |
 //! | `toxic/` | the kinds of toxic, one file each; their queues, schedules and dice |
 //! | `timer.rs` | alarms finer than the runtime's |
 //! | `counters.rs`, `socket.rs`, `error.rs` | what they say |
@@ -50,6 +51,7 @@ mod control;
 mod counters;
 mod error;
 mod gate;
+pub mod http;
 mod lane;
 mod pump;
 mod socket;
@@ -63,6 +65,9 @@ pub mod toxic;
 pub use control::Toxics;
 pub use counters::CountersSnapshot;
 pub use error::LinkError;
+pub use http::Touched;
+#[doc(hidden)]
+pub use http::fuzzing::fuzz_http;
 pub use toxic::{Direction, Toxic, ToxicSpec};
 
 use control::Link;
@@ -79,12 +84,26 @@ impl LinkProxy {
     /// # Errors
     /// `addr` stands for all interfaces or is not this machine's, or there is no tokio runtime.
     pub fn bind(addr: IpAddr, seed: u64) -> Result<Self, LinkError> {
+        Self::start(addr, seed, false)
+    }
+
+    /// The same for a link on which HTTP/1.1 or HTTP/2 is spoken in the clear, so that it takes HTTP toxics.
+    ///
+    /// Whatever else is spoken on it passes all the same; see [`CountersSnapshot::http_opaque`].
+    ///
+    /// # Errors
+    /// As for [`Self::bind`].
+    pub fn bind_http(addr: IpAddr, seed: u64) -> Result<Self, LinkError> {
+        Self::start(addr, seed, true)
+    }
+
+    fn start(addr: IpAddr, seed: u64, http: bool) -> Result<Self, LinkError> {
         if addr.is_unspecified() {
             return Err(LinkError::Unspecified(addr));
         }
         let runtime = Handle::try_current().map_err(|_| LinkError::NoRuntime)?;
         let gate = Gate::bind(addr, runtime).map_err(|source| LinkError::Bind { addr, source })?;
-        Ok(Self { link: Link::start(gate, seed)? })
+        Ok(Self { link: Link::start(gate, seed, http)? })
     }
 
     /// Where the caller connects; the same for as long as the link lives.
@@ -106,6 +125,11 @@ impl LinkProxy {
     /// What the link has counted up to now.
     pub fn counters(&self) -> CountersSnapshot {
         self.link.totals.counters.snapshot()
+    }
+
+    /// The requests that HTTP toxics acted upon, in order: the latest 4096. None on a link that is not declared HTTP.
+    pub fn touched(&self) -> Vec<Touched> {
+        self.link.http.as_ref().map(|requests| requests.touched()).unwrap_or_default()
     }
 
     /// Stops listening, resets every connection, and returns when nothing of them is left.

@@ -14,6 +14,7 @@ use super::*;
 
 mod bulk;
 mod faults;
+mod http;
 mod intact;
 mod latency;
 mod live;

@@ -65,6 +65,7 @@ kinds! {
     black_hole: BlackHole, "Nothing arrives, and nothing is lost: it all arrives once the toxic is gone.";
     refuse: Refuse, "New connections are refused, live ones reset.";
     reset: Reset, "Connections are reset.";
+    http: Http, "Chosen HTTP requests, or their responses, are aborted, delayed, broken or changed.";
 }
 
 /// A toxic on a link: what, which way, and for which share of the connections.
@@ -174,7 +175,11 @@ pub(super) trait Kind {
     fn validate(&self) -> Result<(), InvalidField>;
 
     /// The shaper of one way through one connection, from now on.
-    fn shaper(&self, birth: &Birth) -> Box<dyn Shaper>;
+    ///
+    /// A kind that acts on messages instead of bytes has none that does anything.
+    fn shaper(&self, _birth: &Birth) -> Box<dyn Shaper> {
+        Box::new(Transparent)
+    }
 
     /// Whether new connections are refused.
     fn refuses(&self) -> bool {
@@ -220,10 +225,19 @@ pub(super) trait Shaper: Send {
     fn expire(&mut self, _schedule: &mut Schedule<'_>) {}
 }
 
+/// Lets everything pass.
+struct Transparent;
+
+impl Shaper for Transparent {
+    fn shape(&mut self, now: Instant, item: Item, schedule: &mut Schedule<'_>) {
+        schedule.at(now, item);
+    }
+}
+
 /// Longest duration that a toxic accepts.
 pub const LONGEST: Duration = Duration::from_secs(3600);
 
-fn check_duration(field: &'static str, duration: Duration) -> Result<(), InvalidField> {
+pub(super) fn check_duration(field: &'static str, duration: Duration) -> Result<(), InvalidField> {
     if duration > LONGEST {
         let problem =
             format!("{} is longer than {}", humantime::format_duration(duration), humantime::format_duration(LONGEST));
