@@ -6,11 +6,12 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Attestation, FaultError, FaultKind, Injected, http};
+use super::{Attestation, FaultError, FaultKind, Injected};
 use crate::environment::Environment;
 use crate::link::toxic::Latency;
 use crate::link::{CountersSnapshot, Direction, LinkError, LinkProxy, Toxic, ToxicSpec};
 use crate::runtime::Capability;
+use crate::safety::BlastRadius;
 use crate::topology::{Topology, USERS};
 
 /// A toxic on every connection from `caller` to `callee`.
@@ -37,6 +38,13 @@ impl FaultKind for LinkFault {
 
     fn requires(&self) -> &'static [Capability] {
         &[Capability::Links]
+    }
+
+    fn radius(&self) -> BlastRadius {
+        match &self.toxic.spec {
+            ToxicSpec::Http(http) if http.when.is_single_request() => BlastRadius::SingleRequest,
+            _ => BlastRadius::SingleService,
+        }
     }
 
     fn validate(&self, topology: &Topology) -> Result<(), FaultError> {
@@ -141,8 +149,8 @@ impl Injected for InjectedToxic {
             ToxicSpec::BlackHole(_) => counted(|c| c.stalls, "connections held"),
             ToxicSpec::Reset(_) => counted(|c| c.reset, "connections reset"),
             ToxicSpec::Http(http) => {
-                let (count, what) = http::bite(&http.act);
-                counted(count, what)
+                let count = self.counted(&proxies, |counted| http.bites(counted).0);
+                Attestation::when(count > 0, format!("{count} {}", http.bites(&CountersSnapshot::default()).1))
             }
             ToxicSpec::Refuse(_) => {
                 let (cut, refusing) = (self.counted(&proxies, |c| c.refused), refusing(&proxies).await);

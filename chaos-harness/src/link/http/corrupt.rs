@@ -74,7 +74,7 @@ impl GrpcFrames {
 #[derive(Default)]
 pub(super) struct BodyFilter {
     truncate: Option<u64>,
-    flipper: Option<Flipper>,
+    flipper: Option<Box<Flipper>>,
     flipped: bool,
 }
 

@@ -100,6 +100,7 @@ pub fn fuzz_http(input: &[u8]) {
         let held = machine.codec.cost(Way::Up) + machine.codec.cost(Way::Down);
         assert!(held <= 2_000 * machine.fed + 100_000, "{held} bytes held of {}", machine.fed);
     }
+    assert!(machine.counters().http_opaque <= 1, "a connection gets lost once");
     if !ruled {
         assert!(up.starts_with(&machine.up) && down.starts_with(&machine.down), "bytes were changed");
     }

@@ -42,7 +42,7 @@ pub(super) struct Plan {
     pub(super) hold_body: Vec<u64>,
     /// Bytes of the body after which it breaks off.
     pub(super) truncate: Option<u64>,
-    pub(super) corrupt: Option<Flipper>,
+    pub(super) corrupt: Option<Box<Flipper>>,
 }
 
 /// What the connections of a link share about its requests. Locked after any connection.
@@ -143,7 +143,7 @@ impl Plan {
             HttpAction::Delay { before: Part::Headers, .. } => self.hold_head.push(rule.id),
             HttpAction::Delay { before: Part::Body, .. } => self.hold_body.push(rule.id),
             HttpAction::Truncate { after } => self.truncate = Some(self.truncate.map_or(*after, |n| n.min(*after))),
-            HttpAction::Corrupt { every } => self.corrupt = Some(Flipper::new(*every, dice.bits())),
+            HttpAction::Corrupt { every } => self.corrupt = Some(Box::new(Flipper::new(*every, dice.bits()))),
             HttpAction::SetHeader { on, name, value } => {
                 self.edits(*on).push(Edit::Set(name.to_ascii_lowercase(), value.clone()));
             }

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::grpc::GrpcCode;
+use crate::link::CountersSnapshot;
 use crate::link::toxic::{InvalidField, check_duration};
 
 /// Acts on chosen requests of a link that is declared HTTP, or on their responses.
@@ -187,6 +188,20 @@ impl Http {
             HttpAction::RateLimit { per, .. } if per.is_zero() => Err(InvalidField::new("per", "must be over 0s")),
             HttpAction::RateLimit { per, .. } => check_duration("per", *per),
             _ => Ok(()),
+        }
+    }
+
+    /// How often it has bitten, by what its link counted meanwhile, and what that is.
+    pub(crate) fn bites(&self, counted: &CountersSnapshot) -> (u64, &'static str) {
+        match &self.act {
+            HttpAction::Abort { .. } | HttpAction::GrpcAbort { .. } => (counted.http_aborted, "requests aborted"),
+            HttpAction::Delay { .. } => (counted.http_delayed, "responses delayed"),
+            HttpAction::Truncate { .. } => (counted.http_truncated, "responses broken off"),
+            HttpAction::Corrupt { .. } => (counted.http_corrupted, "responses corrupted"),
+            HttpAction::SetHeader { .. } | HttpAction::DropHeader { .. } => {
+                (counted.http_rewritten, "messages rewritten")
+            }
+            HttpAction::RateLimit { .. } => (counted.http_rate_limited, "requests turned away"),
         }
     }
 }

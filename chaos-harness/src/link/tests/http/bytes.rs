@@ -6,8 +6,11 @@ use proptest::prelude::*;
 use crate::link::http::fuzzing::{Machine, fuzz_http};
 use crate::link::toxic::Way;
 
+/// What the caller says, and what the callee says to it.
+type Step = (Vec<u8>, Vec<u8>);
+
 /// A request and its response, as HTTP/1.1 has them.
-fn exchange() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
+fn exchange() -> impl Strategy<Value = Step> {
     let body = prop::collection::vec(any::<u8>(), 0..300);
     (0..5_usize, body.clone(), 0..6_usize, body).prop_map(|(method, sent, answer, got)| {
         let method = ["GET", "POST", "PUT", "HEAD", "X-OWN"][method];
@@ -41,7 +44,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 /// A conversation of HTTP/2: what the caller and the callee say, in steps that follow one another.
-fn h2_steps(streams: Vec<(Vec<u8>, bool)>) -> Vec<(Vec<u8>, Vec<u8>)> {
+fn h2_steps(streams: Vec<(Vec<u8>, bool)>) -> Vec<Step> {
     let (mut up, mut down) = (Encoder::new(), Encoder::new());
     let preface = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &frame(4, 0, 0, &[])[..]].concat();
     let mut steps = vec![(preface, [frame(4, 0, 0, &[]), frame(4, 1, 0, &[])].concat())];
@@ -69,7 +72,7 @@ fn h2_steps(streams: Vec<(Vec<u8>, bool)>) -> Vec<(Vec<u8>, Vec<u8>)> {
 }
 
 /// Feeds the steps in pieces of the sizes given; what comes out, and how many requests and losses were counted.
-fn converse(steps: &[(Vec<u8>, Vec<u8>)], sizes: &[usize], ruled: bool) -> (Vec<u8>, Vec<u8>, u64, u64) {
+fn converse(steps: &[Step], sizes: &[usize], ruled: bool) -> (Vec<u8>, Vec<u8>, u64, u64) {
     let mut machine = Machine::new(ruled);
     let mut sizes = sizes.iter().cycle();
     for (request, response) in steps {
@@ -85,9 +88,9 @@ fn converse(steps: &[(Vec<u8>, Vec<u8>)], sizes: &[usize], ruled: bool) -> (Vec<
     (machine.up.clone(), machine.down.clone(), counted.http_requests, counted.http_opaque)
 }
 
-fn check(steps: &[(Vec<u8>, Vec<u8>)], requests: u64, sizes: &[usize], ruled: bool) -> Result<(), TestCaseError> {
+fn check(steps: &[Step], requests: u64, sizes: &[usize], ruled: bool) -> Result<(), TestCaseError> {
     let (up, down, counted, opaque) = converse(steps, sizes, ruled);
-    let all = |pick: fn(&(Vec<u8>, Vec<u8>)) -> &[u8]| steps.iter().map(pick).collect::<Vec<_>>().concat();
+    let all = |pick: fn(&Step) -> &[u8]| steps.iter().map(pick).collect::<Vec<_>>().concat();
     prop_assert_eq!(up.escape_ascii().to_string(), all(|step| &step.0).escape_ascii().to_string());
     prop_assert_eq!(down.escape_ascii().to_string(), all(|step| &step.1).escape_ascii().to_string());
     prop_assert_eq!((counted, opaque), (requests, 0));
