@@ -8,6 +8,7 @@ mod h1;
 mod h1_toxics;
 mod h2;
 mod h2_toxics;
+mod live;
 mod matching;
 mod spec;
 
