@@ -178,7 +178,7 @@ impl Link {
 ///
 /// Each change holds for every live and every new connection when the call returns, or it is an
 /// error and nothing has changed. No call waits for a peer. A toxic acts on what the ones added
-/// before it let through.
+/// before it let through, and those that act on HTTP requests come before all others.
 #[derive(Clone)]
 pub struct Toxics {
     pub(super) link: Arc<Link>,
