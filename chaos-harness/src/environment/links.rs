@@ -124,6 +124,7 @@ fn by_callee<L>(
 /// A proxy for what the link speaks.
 fn bind_stream(protocol: Protocol, host: IpAddr, seed: u64) -> Result<LinkProxy, LinkError> {
     match protocol {
-        Protocol::Http | Protocol::Tcp | Protocol::Udp => LinkProxy::bind(host, seed),
+        Protocol::Http => LinkProxy::bind_http(host, seed),
+        Protocol::Tcp | Protocol::Udp => LinkProxy::bind(host, seed),
     }
 }

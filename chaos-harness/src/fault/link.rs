@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Attestation, FaultError, FaultKind, Injected, protocol};
 use crate::environment::Environment;
-use crate::link::{CountersSnapshot, LinkError, LinkName, LinkProxy, Toxic};
+use crate::link::{CountersSnapshot, LinkError, LinkName, LinkProxy, Toxic, ToxicSpec};
 use crate::runtime::Capability;
+use crate::safety::BlastRadius;
 use crate::topology::{Protocol, Topology};
 
 /// A toxic on every connection from `caller` to `callee`.
@@ -42,8 +43,16 @@ impl FaultKind for LinkFault {
         &[Capability::Links]
     }
 
+    fn radius(&self) -> BlastRadius {
+        match &self.toxic.spec {
+            ToxicSpec::Http(http) if http.when.is_single_request() => BlastRadius::SingleRequest,
+            _ => BlastRadius::SingleService,
+        }
+    }
+
     fn validate(&self, topology: &Topology) -> Result<(), FaultError> {
-        protocol::require(topology, (&self.caller, &self.callee), Protocol::Tcp, || self.describe())?;
+        let needed = if matches!(self.toxic.spec, ToxicSpec::Http(_)) { Protocol::Http } else { Protocol::Tcp };
+        protocol::require(topology, (&self.caller, &self.callee), needed, || self.describe())?;
         let invalid = |source| LinkError::Invalid { name: self.describe(), source };
         Ok(self.toxic.validate().map_err(invalid)?)
     }

@@ -13,6 +13,7 @@
 mod attestation;
 mod builder;
 mod error;
+mod http;
 mod injection;
 mod instances;
 mod kill;
@@ -29,6 +30,7 @@ use async_trait::async_trait;
 pub use attestation::Attestation;
 pub use builder::{LinkRef, TargetRef, link, target};
 pub use error::FaultError;
+pub use http::HttpRef;
 pub use injection::Injection;
 pub use instances::Instances;
 pub use kill::Kill;

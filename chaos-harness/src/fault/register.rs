@@ -7,6 +7,7 @@ macro_rules! faults {
         /// A fault as plain data.
         #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         #[serde(tag = "fault")]
+        #[allow(clippy::large_enum_variant, reason = "a plan has a handful of them")]
         pub enum Fault {
             $($(#[$doc])* #[serde(rename = $tag)] $variant($kind),)+
         }

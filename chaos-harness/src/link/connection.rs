@@ -13,11 +13,12 @@ use tokio::io::Interest;
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::control::{Entry, Link};
+use super::http::{self, Codec, Requests};
 use super::lane::{Lane, Totals};
 use super::pump::{Progress, Pump};
 use super::socket;
 use super::timer::Alarm;
-use super::toxic::{Birth, Cut, Dice, Item, Way};
+use super::toxic::{Birth, Cut, Dice, Item, ToxicSpec, Way};
 use super::upstream::Upstream;
 
 /// How long a connection that a toxic closed may stay to hear the other ends' goodbyes. Its sockets are closed
@@ -39,6 +40,8 @@ struct Lanes {
     down: Lane,
     /// A toxic has ended both streams; the ends are given a moment to do the same.
     closing: bool,
+    /// On a link that is declared HTTP.
+    http: Option<Arc<Mutex<Codec>>>,
     cut: bool,
 }
 
@@ -56,9 +59,10 @@ impl Lanes {
 }
 
 impl Connection {
-    pub(super) fn new(number: u64, client: TcpStream) -> Self {
-        let lanes =
-            Mutex::new(Lanes { up: Lane::new(Way::Up), down: Lane::new(Way::Down), closing: false, cut: false });
+    pub(super) fn new(number: u64, client: TcpStream, requests: Option<&Arc<Requests>>) -> Self {
+        let http = requests.map(|requests| Arc::new(Mutex::new(Codec::new(Arc::clone(requests)))));
+        let lane = |way| Lane::new(way, http.as_ref().map(|codec| http::Tap::new(way, codec)));
+        let lanes = Mutex::new(Lanes { up: lane(Way::Up), down: lane(Way::Down), http, closing: false, cut: false });
         Self { number, client, upstream: OnceLock::new(), lanes, task: Arc::default() }
     }
 
@@ -74,6 +78,9 @@ impl Connection {
         if lanes.cut || lanes.closing {
             return;
         }
+        if let Some(codec) = &lanes.http {
+            self.apply_http(&mut codec.lock(), seed, set, removed);
+        }
         let Lanes { up, down, .. } = &mut *lanes;
         for lane in [up, down] {
             removed.iter().for_each(|toxic| lane.remove(*toxic, now, &totals.counters));
@@ -85,6 +92,18 @@ impl Connection {
         drop(lanes);
         if !idle {
             self.task.wake();
+        }
+    }
+
+    fn apply_http(&self, codec: &mut Codec, seed: u64, set: &[&Entry], removed: &[u64]) {
+        removed.iter().for_each(|toxic| codec.remove_rule(*toxic));
+        for Entry { id, name, toxic, .. } in set {
+            match &toxic.spec {
+                ToxicSpec::Http(http) if Dice::new(seed, self.number, *id).affects(toxic.probability) => {
+                    codec.set_rule(http::Rule { id: *id, name: name.clone(), toxic: http.clone() });
+                }
+                _ => codec.remove_rule(*id),
+            }
         }
     }
 

@@ -13,14 +13,17 @@ use tokio::task::JoinHandle;
 use super::connection::{Connection, Driver};
 use super::error::LinkError;
 use super::gate::Gate;
+use super::http::Requests;
 use super::lane::Totals;
-use super::toxic::{Cut, Shared, Toxic};
+use super::toxic::{Cut, Shared, Toxic, ToxicSpec};
 use super::upstream::Upstream;
 
 /// What the proxy, its handles and its tasks share.
 pub(super) struct Link {
     pub(super) addr: SocketAddr,
     pub(super) totals: Totals,
+    /// On a link that is declared HTTP.
+    pub(super) http: Option<Arc<Requests>>,
     seed: u64,
     upstream: Mutex<Option<Upstream>>,
     state: Mutex<State>,
@@ -50,12 +53,13 @@ pub(super) struct Entry {
 }
 
 impl Link {
-    pub(super) fn start(gate: Gate, upstream: Option<Upstream>, seed: u64) -> Result<Arc<Self>, LinkError> {
+    pub(super) fn start(gate: Gate, upstream: Option<Upstream>, seed: u64, http: bool) -> Result<Arc<Self>, LinkError> {
         let state =
             State { gate: None, toxics: Vec::new(), next_toxic: 0, connections: BTreeMap::new(), next_connection: 0 };
         let link = Arc::new(Self {
             addr: gate.addr(),
             totals: Totals::default(),
+            http: http.then(|| Arc::new(Requests::new(seed))),
             seed,
             upstream: Mutex::new(upstream),
             state: Mutex::new(state),
@@ -121,7 +125,7 @@ impl Link {
         if state.gate.is_none() {
             return;
         }
-        let connection = Arc::new(Connection::new(state.next_connection, stream));
+        let connection = Arc::new(Connection::new(state.next_connection, stream, self.http.as_ref()));
         state.next_connection += 1;
         self.totals.counters.accepted.add(1);
         self.totals.counters.active.add(1);
@@ -136,6 +140,15 @@ impl Link {
     fn running(&self) -> Result<MutexGuard<'_, State>, LinkError> {
         let state = self.state.lock();
         if state.gate.is_some() { Ok(state) } else { Err(LinkError::Closed(self.addr)) }
+    }
+
+    /// Whether the toxic makes sense on this link.
+    fn check(&self, name: &str, toxic: &Toxic) -> Result<(), LinkError> {
+        toxic.validate().map_err(|source| LinkError::Invalid { name: name.to_owned(), source })?;
+        match (&toxic.spec, &self.http) {
+            (ToxicSpec::Http(_), None) => Err(LinkError::NotHttp { name: name.to_owned(), addr: self.addr }),
+            _ => Ok(()),
+        }
     }
 
     /// Replaces the toxics: for the port first, which alone can fail, then for every connection.
@@ -156,6 +169,9 @@ impl Link {
         for connection in state.connections.values() {
             connection.apply(self.seed, &set, &removed, &self.totals);
         }
+        if let Some(requests) = &self.http {
+            requests.forget(&removed);
+        }
         state.toxics = toxics;
         Ok(())
     }
@@ -165,7 +181,7 @@ impl Link {
 ///
 /// Each change holds for every live and every new connection when the call returns, or it is an
 /// error and nothing has changed. No call waits for a peer. A toxic acts on what the ones added
-/// before it let through.
+/// before it let through, and those that act on HTTP requests come before all others.
 #[derive(Clone)]
 pub struct Toxics {
     pub(super) link: Arc<Link>,
@@ -175,10 +191,11 @@ impl Toxics {
     /// Adds a toxic under a new name.
     ///
     /// # Errors
-    /// The name is taken, a value makes no sense, or the link has shut down.
+    /// The name is taken, a value makes no sense, the link is not declared HTTP and the toxic needs it, or the link
+    /// has shut down.
     pub fn add(&self, name: impl Into<String>, toxic: Toxic) -> Result<(), LinkError> {
         let name = name.into();
-        validate(&name, &toxic)?;
+        self.link.check(&name, &toxic)?;
         let mut state = self.link.running()?;
         if state.toxics.iter().any(|entry| entry.name == name) {
             return Err(LinkError::Duplicate(name));
@@ -194,9 +211,10 @@ impl Toxics {
     /// the same connections stay affected as far as the probability is the same.
     ///
     /// # Errors
-    /// There is no such toxic, a value makes no sense, or the link has shut down.
+    /// There is no such toxic, a value makes no sense, the link is not declared HTTP and the toxic needs it, or the
+    /// link has shut down.
     pub fn update(&self, name: &str, toxic: Toxic) -> Result<(), LinkError> {
-        validate(name, &toxic)?;
+        self.link.check(name, &toxic)?;
         let mut state = self.link.running()?;
         let index = position(&state, name)?;
         let mut toxics = state.toxics.clone();
@@ -239,10 +257,6 @@ impl fmt::Debug for Toxics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.list()).finish()
     }
-}
-
-fn validate(name: &str, toxic: &Toxic) -> Result<(), LinkError> {
-    toxic.validate().map_err(|source| LinkError::Invalid { name: name.to_owned(), source })
 }
 
 fn position(state: &State, name: &str) -> Result<usize, LinkError> {

@@ -145,4 +145,21 @@ counters! {
     stalled_bytes,
     /// Times that a black hole began to hold back one way of a connection.
     stalls,
+    /// HTTP requests that came from callers.
+    http_requests,
+    /// HTTP requests that a toxic aborted.
+    http_aborted,
+    /// HTTP requests that a rate limit turned away.
+    http_rate_limited,
+    /// HTTP responses that a toxic delayed.
+    http_delayed,
+    /// HTTP responses that a toxic broke off.
+    http_truncated,
+    /// HTTP responses in which a toxic flipped bits.
+    http_corrupted,
+    /// HTTP requests and responses whose headers a toxic changed.
+    http_rewritten,
+    /// Connections of a link declared HTTP that are not HTTP, are malformed, or became something else (`Upgrade`);
+    /// they pass without a look.
+    http_opaque,
 }

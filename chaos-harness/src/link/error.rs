@@ -55,6 +55,16 @@ pub enum LinkError {
         /// The field, and what is wrong with it.
         source: InvalidField,
     },
+    /// The toxic acts on HTTP messages, of which the link knows nothing.
+    #[error(
+        "toxic `{name}` acts on HTTP requests, but the link {addr} is not declared HTTP: bind it with `bind_http`, or declare its protocol in the topology"
+    )]
+    NotHttp {
+        /// Name of the toxic.
+        name: String,
+        /// The link's address.
+        addr: SocketAddr,
+    },
     /// The link has been shut down.
     #[error("the link {0} has been shut down")]
     Closed(SocketAddr),

@@ -5,6 +5,7 @@ use std::io;
 use std::time::Instant;
 
 use super::counters::{Counter, Counters};
+use super::http::Tap;
 use super::spool::Spool;
 use super::toxic::{Cut, Item, Shaper, Stage, Tally, Way};
 
@@ -32,6 +33,8 @@ pub(super) struct Totals {
 /// The pump (`pump.rs`) moves them between here and the sockets.
 pub(super) struct Lane {
     pub(super) way: Way,
+    /// Looks at what comes in before the stages do, on a link that is declared HTTP.
+    tap: Option<Tap>,
     stages: Vec<Stage>,
     out: VecDeque<Item>,
     out_cost: usize,
@@ -60,9 +63,10 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(way: Way) -> Self {
+    pub(super) fn new(way: Way, tap: Option<Tap>) -> Self {
         Self {
             way,
+            tap,
             stages: Vec::new(),
             out: VecDeque::new(),
             out_cost: 0,
@@ -92,7 +96,8 @@ impl Lane {
 
     /// Whether bytes may go from socket to socket without a look at them.
     pub(super) fn is_clear(&self) -> bool {
-        self.stages.is_empty() && self.out.is_empty() && self.closing.is_none() && !self.lost
+        let flows = self.closing.is_none() && !self.lost;
+        flows && self.stages.is_empty() && self.out.is_empty() && self.tap.as_ref().is_none_or(Tap::is_transparent)
     }
 
     /// Whether it waits for nothing but new bytes.
@@ -112,7 +117,10 @@ impl Lane {
     /// Takes `item` in.
     pub(super) fn push(&mut self, now: Instant, item: Item, counters: &Counters) {
         match (self.closing, item) {
-            (None, item) => self.pass(0, now, item, Tally(Some(counters))),
+            (None, item) => match self.tap.as_ref().filter(|tap| !tap.is_transparent()) {
+                Some(tap) => tap.push(now, item, counters),
+                None => self.pass(0, now, item, Tally(Some(counters))),
+            },
             (Some(_), Item::Data(data)) => counters.dropped_bytes.add(data.len() as u64),
             (Some(_), _) => {}
         }
@@ -191,6 +199,7 @@ impl Lane {
 
     /// Forgets all that it holds.
     pub(super) fn clear(&mut self) {
+        self.tap.iter().for_each(Tap::clear);
         self.stages.clear();
         self.spool = Spool::default();
         self.out.clear();
@@ -230,7 +239,7 @@ impl Lane {
 
     /// Whether the next bytes should pass without a copy: there are many, and no toxic looks at them.
     pub(super) fn splices(&self) -> bool {
-        let flows = !self.lost && self.closing.is_none();
+        let flows = !self.lost && self.closing.is_none() && self.tap.as_ref().is_none_or(Tap::is_transparent);
         self.bulk && flows && self.stages.iter().all(Stage::is_opaque)
     }
 
@@ -284,6 +293,9 @@ impl Lane {
     pub(super) fn advance(&mut self, now: Instant, counters: &Counters) -> Option<Cut> {
         let tally = Tally(Some(counters));
         self.ended |= self.closing.is_some_and(|until| until <= now);
+        while let Some((due, item)) = self.tap.as_ref().and_then(|tap| tap.next(now)) {
+            self.pass(0, due, item, tally);
+        }
         for index in 0..self.stages.len() {
             if let Some(cut) = self.stages[index].expire(now, tally) {
                 return Some(cut);
@@ -298,7 +310,8 @@ impl Lane {
 
     /// When [`Self::advance`] has something to do again.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.stages.iter().filter_map(Stage::deadline).chain(self.closing).min()
+        let tap = self.tap.as_ref().and_then(Tap::deadline);
+        self.stages.iter().filter_map(Stage::deadline).chain(tap).chain(self.closing).min()
     }
 
     /// Brings `totals` up to date with what the lane holds.
@@ -313,7 +326,8 @@ impl Lane {
 
     /// Memory that its items take, in bytes.
     fn held(&self) -> usize {
-        self.out_cost + self.stages.iter().map(Stage::cost).sum::<usize>()
+        let tap = self.tap.as_ref().map_or(0, Tap::cost);
+        self.out_cost + tap + self.stages.iter().map(Stage::cost).sum::<usize>()
     }
 
     /// Gives an item to the stage at `index`, or to `out` behind the last one.

@@ -15,6 +15,7 @@
 //! | `buffer.rs` | where reads go, without new memory for each |
 //! | `spool.rs` | the way from socket to socket without a copy, where no toxic looks at the bytes |
 //! | `lane.rs` | what is on its way: stages, one per toxic, and the output behind them |
+//! | `http/` | on a link declared HTTP: follows the messages, and does what HTTP toxics say |
 //! | `toxic/` | the kinds of toxic, one file each; their queues, schedules and dice |
 //! | `timer.rs` | alarms finer than the runtime's |
 //! | `upstream.rs`, `counters.rs`, `name.rs`, `socket.rs`, `error.rs` | what they say |
@@ -52,6 +53,7 @@ mod control;
 mod counters;
 mod error;
 mod gate;
+pub mod http;
 mod lane;
 mod name;
 mod pump;
@@ -69,6 +71,9 @@ pub use control::Toxics;
 pub(crate) use counters::is_level;
 pub use counters::{CountersSnapshot, Received};
 pub use error::LinkError;
+pub use http::Touched;
+#[doc(hidden)]
+pub use http::fuzzing::fuzz_http;
 pub use name::LinkName;
 pub use toxic::{Direction, Toxic, ToxicSpec};
 pub use upstream::Upstream;
@@ -87,12 +92,26 @@ impl LinkProxy {
     /// # Errors
     /// `addr` stands for all interfaces or is not this machine's, or there is no tokio runtime.
     pub fn bind(addr: IpAddr, seed: u64) -> Result<Self, LinkError> {
+        Self::start(addr, seed, false)
+    }
+
+    /// The same for a link on which HTTP/1.1 or HTTP/2 is spoken in the clear, so that it takes HTTP toxics.
+    ///
+    /// Whatever else is spoken on it passes all the same; see [`CountersSnapshot::http_opaque`].
+    ///
+    /// # Errors
+    /// As for [`Self::bind`].
+    pub fn bind_http(addr: IpAddr, seed: u64) -> Result<Self, LinkError> {
+        Self::start(addr, seed, true)
+    }
+
+    fn start(addr: IpAddr, seed: u64, http: bool) -> Result<Self, LinkError> {
         if addr.is_unspecified() {
             return Err(LinkError::Unspecified(addr));
         }
         let runtime = Handle::try_current().map_err(|_| LinkError::NoRuntime)?;
         let gate = Gate::bind(SocketAddr::new(addr, 0), runtime).map_err(|source| LinkError::Bind { addr, source })?;
-        Ok(Self { link: Link::start(gate, None, seed)? })
+        Ok(Self { link: Link::start(gate, None, seed, http)? })
     }
 
     /// Binds exactly `addr` and listens, for the callee at `upstream`. Port 0 stands for a free one, and an
@@ -107,7 +126,7 @@ impl LinkProxy {
         };
         let runtime = Handle::try_current().map_err(|_| LinkError::NoRuntime)?;
         let gate = Gate::bind(addr, runtime).map_err(failed)?;
-        match Link::start(gate, Some(upstream.into()), seed) {
+        match Link::start(gate, Some(upstream.into()), seed, false) {
             Err(LinkError::Listen { source, .. }) => Err(failed(source)),
             started => Ok(Self { link: started? }),
         }
@@ -138,6 +157,11 @@ impl LinkProxy {
     pub fn received(&self) -> Received {
         let totals = &self.link.totals;
         Received { up: totals.received_up.get(), down: totals.received_down.get() }
+    }
+
+    /// The requests that HTTP toxics acted upon, in order: the latest 4096. None on a link that is not declared HTTP.
+    pub fn touched(&self) -> Vec<Touched> {
+        self.link.http.as_ref().map(|requests| requests.touched()).unwrap_or_default()
     }
 
     /// Stops listening, resets every connection, and returns when nothing of them is left.

@@ -17,6 +17,7 @@ mod connections;
 mod decisions;
 mod ends;
 mod faults;
+mod http;
 mod intact;
 mod latency;
 mod live;

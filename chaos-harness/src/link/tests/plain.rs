@@ -227,7 +227,8 @@ fn sockets_of(link: &LinkProxy, server: &Server) -> HashSet<PathBuf> {
     let (link, server) = (hex(link.addr()), hex(server.addr));
     let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
     let rows = table.lines().map(|row| row.split_whitespace().collect::<Vec<_>>());
-    let owned = rows.filter(|row| row[1] == link || row[2] == server);
+    // A connection that has ended lingers without a socket, and its port may have come to another link.
+    let owned = rows.filter(|row| (row[1] == link || row[2] == server) && row[9] != "0");
     owned.map(|row| PathBuf::from(format!("socket:[{}]", row[9]))).collect()
 }
 

@@ -23,7 +23,19 @@ impl Dice {
         Self { key }
     }
 
-    /// Whether the toxic affects the connection.
+    /// The randomness of one toxic on one of the requests that it fits.
+    pub(in crate::link) fn request(seed: u64, number: u64, toxic: u64) -> Self {
+        let mut dice = Self::new(seed, number, toxic);
+        dice.key[24] = 1;
+        dice
+    }
+
+    /// What a request's fate may be drawn from.
+    pub(in crate::link) fn bits(&self) -> ChaCha8Rng {
+        self.stream(1)
+    }
+
+    /// Whether the toxic affects the connection, or the request.
     pub(in crate::link) fn affects(&self, probability: f64) -> bool {
         probability >= 1.0 || self.stream(0).random::<f64>() < probability
     }

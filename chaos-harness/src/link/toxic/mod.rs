@@ -82,6 +82,7 @@ kinds! {
     corrupt: Corrupt, "Bits of the stream are flipped.";
     half_open: HalfOpen, "One end is gone, and the other does not know.";
     connection_limit: ConnectionLimit, "Only so many connections at a time.";
+    http: Http, "Chosen HTTP requests, or their responses, are aborted, delayed, broken or changed.";
 }
 
 impl ToxicSpec {
@@ -150,7 +151,8 @@ impl Toxic {
 
     /// Whether it acts on `way`.
     pub(super) fn covers(&self, way: Way) -> bool {
-        self.spec.as_kind().ways(self.direction).covers(way)
+        let bytes = !matches!(self.spec, ToxicSpec::Http(_));
+        bytes && self.spec.as_kind().ways(self.direction).covers(way)
     }
 
     /// Whether it closes the listening port: refusing all, it leaves nobody to accept.
@@ -230,7 +232,11 @@ pub(super) trait Kind {
     fn validate(&self) -> Result<(), InvalidField>;
 
     /// The shaper of one way through one connection, from now on.
-    fn shaper(&self, birth: &Birth<'_>) -> Box<dyn Shaper>;
+    ///
+    /// A kind that acts on messages instead of bytes has none that does anything.
+    fn shaper(&self, _birth: &Birth<'_>) -> Box<dyn Shaper> {
+        Box::new(Transparent)
+    }
 
     /// What people call it: `latency 5s`.
     fn describe(&self) -> String;
@@ -300,6 +306,15 @@ pub(super) trait Shaper: Send {
     /// Most that it wants to hold, in bytes: while it holds more, the sender has to wait.
     fn appetite(&self) -> usize {
         usize::MAX
+    }
+}
+
+/// Lets everything pass.
+struct Transparent;
+
+impl Shaper for Transparent {
+    fn shape(&mut self, now: Instant, item: Item, schedule: &mut Schedule<'_>) {
+        schedule.at(now, item);
     }
 }
 

@@ -1,0 +1,151 @@
+//! How a test writes a fault on chosen HTTP requests: `link("order", "inventory").http().post("/reserve").abort(503)`.
+
+use std::time::Duration;
+
+use super::{Injection, LinkRef};
+use crate::link::http::{GrpcCode, HeaderMatch, Http, HttpAction, Message, Part, RequestMatch};
+
+/// Requests on a link that is declared HTTP, to apply a fault to; see [`LinkRef::http`].
+///
+/// All that is said of them must hold. A share or a number is of the requests for which the rest holds.
+#[derive(Clone, Debug)]
+#[must_use = "requests by themselves do nothing; name a fault, such as `.abort(503)`"]
+pub struct HttpRef {
+    link: LinkRef,
+    when: RequestMatch,
+}
+
+impl LinkRef {
+    /// Acts on requests and their responses instead of on bytes. The link must be declared HTTP.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use chaos_harness::fault::link;
+    ///
+    /// let failing = link("order", "inventory").http().post("/reserve").abort(503);
+    /// assert_eq!(failing.fault.to_string(), "abort 503 on POST /reserve on order -> inventory");
+    /// let slow = link("order", "inventory").http().path("/stock/*").share(0.2).delay(Duration::from_secs(2));
+    /// assert_eq!(slow.fault.to_string(), "delay 2s on 20% of /stock/* on order -> inventory");
+    /// ```
+    pub fn http(self) -> HttpRef {
+        HttpRef { link: self, when: RequestMatch::default() }
+    }
+}
+
+impl HttpRef {
+    /// Only requests of this method.
+    pub fn method(mut self, method: impl Into<String>) -> Self {
+        self.when.method = Some(method.into());
+        self
+    }
+
+    /// Only requests to this path, in which `*` stands for any characters.
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.when.path = Some(path.into());
+        self
+    }
+
+    /// Only `GET` of this path, in which `*` stands for any characters.
+    pub fn get(self, path: impl Into<String>) -> Self {
+        self.method("GET").path(path)
+    }
+
+    /// Only `POST` to this path, in which `*` stands for any characters.
+    pub fn post(self, path: impl Into<String>) -> Self {
+        self.method("POST").path(path)
+    }
+
+    /// Only requests with this header and value.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.when.headers.push(HeaderMatch { name: name.into(), value: Some(value.into()) });
+        self
+    }
+
+    /// Only requests with this header, whatever its value.
+    pub fn has_header(mut self, name: impl Into<String>) -> Self {
+        self.when.headers.push(HeaderMatch { name: name.into(), value: None });
+        self
+    }
+
+    /// Only this share of the requests, from 0 to 1, chosen by the seed.
+    pub fn share(mut self, share: f64) -> Self {
+        self.when.share = share;
+        self
+    }
+
+    /// Only every nth request: with 3 the third, the sixth and so on.
+    pub fn every(mut self, n: u64) -> Self {
+        self.when.every = Some(n);
+        self
+    }
+
+    /// No more than the first `n` requests.
+    pub fn first(mut self, n: u64) -> Self {
+        self.when.first = Some(n);
+        self
+    }
+
+    /// Only the nth request of each W3C trace, from 1: with 2 the first retry. The blast radius is then
+    /// [`SingleRequest`](crate::safety::BlastRadius::SingleRequest).
+    ///
+    /// ```
+    /// use chaos_harness::fault::link;
+    ///
+    /// let retry = link("order", "inventory").http().post("/reserve").nth_of_trace(2).abort(503);
+    /// assert_eq!(retry.fault.to_string(), "abort 503 on call 2 of each trace to POST /reserve on order -> inventory");
+    /// ```
+    pub fn nth_of_trace(mut self, n: u64) -> Self {
+        self.when.nth_of_trace = Some(n);
+        self
+    }
+
+    /// They do not reach the callee; the caller gets this status, `200..=599`, and no body.
+    pub fn abort(self, status: u16) -> Injection {
+        self.act(HttpAction::Abort { status })
+    }
+
+    /// The gRPC calls among them do not reach the callee; the caller gets this status.
+    pub fn grpc_abort(self, code: GrpcCode) -> Injection {
+        self.act(HttpAction::GrpcAbort { code, message: String::new() })
+    }
+
+    /// Their responses arrive later by `by`.
+    pub fn delay(self, by: Duration) -> Injection {
+        self.act(HttpAction::Delay { by, before: Part::Headers })
+    }
+
+    /// The bodies of their responses arrive later by `by`, the headers in time.
+    pub fn delay_body(self, by: Duration) -> Injection {
+        self.act(HttpAction::Delay { by, before: Part::Body })
+    }
+
+    /// Their responses break off after so many bytes of the body.
+    pub fn truncate(self, after: u64) -> Injection {
+        self.act(HttpAction::Truncate { after })
+    }
+
+    /// One bit in about 100 bytes of their responses' bodies is flipped, the first one in the first byte.
+    pub fn corrupt(self) -> Injection {
+        self.act(HttpAction::Corrupt { every: 100 })
+    }
+
+    /// A header of theirs, or of their responses, gets this value in place of all that it had.
+    pub fn set_header(self, on: Message, name: impl Into<String>, value: impl Into<String>) -> Injection {
+        self.act(HttpAction::SetHeader { on, name: name.into(), value: value.into() })
+    }
+
+    /// A header of theirs, or of their responses, goes.
+    pub fn drop_header(self, on: Message, name: impl Into<String>) -> Injection {
+        self.act(HttpAction::DropHeader { on, name: name.into() })
+    }
+
+    /// Beyond `requests` in each window of length `per` they get `429` with `Retry-After`.
+    pub fn rate_limit(self, requests: u64, per: Duration) -> Injection {
+        self.act(HttpAction::RateLimit { requests, per })
+    }
+
+    /// Any action.
+    pub fn act(self, act: HttpAction) -> Injection {
+        self.link.toxic(Http { when: self.when, act })
+    }
+}
