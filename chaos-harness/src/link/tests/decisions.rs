@@ -159,3 +159,25 @@ fn silence_earns_no_burst() {
     drain(&mut stage, later + ms(10), |piece| passed += piece.len());
     assert_eq!(passed, 10_000);
 }
+
+#[test]
+fn a_changed_toxic_leaves_nothing_behind() {
+    let start = Instant::now();
+    let shared = Shared::default();
+    let jitter = toxic::Latency::new(ms(50)).jitter(ms(50));
+    let mut held = stage(jitter, 1, &shared, start);
+    let data = random_bytes(1, 20_000);
+    for chunk in data.chunks(200) {
+        held.push(start, Item::Data(Bytes::copy_from_slice(chunk)), Tally(None));
+    }
+    // Some are due by now, behind others that are not.
+    let change = start + ms(50);
+    let (dice, task) = (Dice::new(1, 1, 2), Arc::new(AtomicWaker::new()));
+    for spec in [Bandwidth::new(1_000_000).into(), ToxicSpec::from(Slicer { size: 7, ..Slicer::default() })] {
+        let birth = Birth { now: change, way: Way::Up, dice, live: true, shared: &Shared::default(), task: &task };
+        held.reshape(spec.as_kind().shaper(&birth), change);
+    }
+    let mut passed = Vec::new();
+    drain(&mut held, change + ms(100), |piece| passed.extend_from_slice(&piece));
+    assert!(passed == data, "{} of {} bytes", passed.len(), data.len());
+}

@@ -76,8 +76,10 @@ async fn a_shared_rate_is_shared_fairly_as_connections_come_and_go() {
     let link = link_to(&server);
     link.toxics().add("narrow", Toxic::new(toxic::Bandwidth::new(2_000_000).shared())).unwrap();
     let start = Instant::now();
-    let senders: Vec<_> = (0..SENDERS).map(|_| async { tokio::spawn(pour(connect(&link).await)) }).collect();
-    let senders = futures::future::join_all(senders).await;
+    let mut senders = Vec::new();
+    for _ in 0..SENDERS {
+        senders.push(tokio::spawn(pour(connect(&link).await)));
+    }
     for _ in 0..50 {
         // These take their turns, and leave in the middle of them.
         let mut passing = connect(&link).await;

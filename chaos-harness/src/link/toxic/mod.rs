@@ -6,7 +6,7 @@
 //! | `schedule.rs` | `Item`, `Schedule`, `Stage`: what a shaper gives out, and when |
 //! | `shared.rs` | what the shapers of one toxic share |
 //! | `dice.rs` | which connections a toxic affects, and the randomness it gets |
-//! | one per kind | plain data, its validation, its shaper |
+//! | one per kind | plain data, its validation, its names for people, what shows that it bit, its shaper |
 //!
 //! # Adding a kind
 //!
@@ -15,6 +15,8 @@
 //!
 //! The kind then has a variant in [`ToxicSpec`], a name in plans and journals (the variant in
 //! `snake_case`), a JSON Schema, and goes through the checks that hold for all kinds (`tests/spec.rs`).
+//! Faults on links describe and attest it without being told. A name of its own in `fault/builder.rs`
+//! is a courtesy to those who write tests.
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,18 +32,15 @@ mod schedule;
 mod shared;
 
 use super::CountersSnapshot;
-pub use connection_limit::Excess;
-pub use corrupt::Victims;
 pub(super) use dice::Dice;
-pub use limit_data::Ending;
 use schedule::Schedule;
 pub(super) use schedule::{Cut, Item, Stage, Tally};
 pub(super) use shared::Shared;
 
-/// Declares every kind of toxic: `file: Variant, "what it does"`.
+/// Declares every kind of toxic: `file: Variant, "what it does"`, with the types that its fields need.
 macro_rules! kinds {
-    ($($module:ident: $kind:ident, $doc:literal;)+) => {
-        $(mod $module; pub use $module::$kind;)+
+    ($($module:ident: $kind:ident $(with $field:ident)*, $doc:literal;)+) => {
+        $(mod $module; pub use $module::{$kind $(, $field)*};)+
 
         /// Every kind of toxic, as plain data; `kind` names it in serialised form.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -76,12 +75,12 @@ kinds! {
     reset: Reset, "Connections are reset.";
     slow_open: SlowOpen, "The connection to the callee is made later.";
     slow_close: SlowClose, "The end of a stream, or of the connection, arrives later.";
-    limit_data: LimitData, "Connections end after a number of bytes.";
+    limit_data: LimitData with Ending, "Connections end after a number of bytes.";
     bandwidth: Bandwidth, "Bytes arrive no faster than a rate.";
     slicer: Slicer, "The stream arrives in small pieces.";
-    corrupt: Corrupt, "Bits of the stream are flipped.";
+    corrupt: Corrupt with Victims, "Bits of the stream are flipped.";
     half_open: HalfOpen, "One end is gone, and the other does not know.";
-    connection_limit: ConnectionLimit, "Only so many connections at a time.";
+    connection_limit: ConnectionLimit with Excess, "Only so many connections at a time.";
     http: Http, "Chosen HTTP requests, or their responses, are aborted, delayed, broken or changed.";
 }
 

@@ -226,8 +226,10 @@ impl Stage {
     pub(in crate::link) fn reshape(&mut self, shaper: Box<dyn Shaper>, now: Instant) {
         self.shaper = shaper;
         self.cost = 0;
+        let mut was_due = true;
         for held in std::mem::take(&mut self.queue) {
-            match held.due.is_some_and(|due| due <= now) {
+            was_due &= held.due.is_some_and(|due| due <= now);
+            match was_due {
                 true => {
                     self.cost += held.item.cost();
                     self.queue.push_back(held);
