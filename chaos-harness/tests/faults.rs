@@ -16,6 +16,9 @@ use common::{eventually, on, pair, start};
 const SLOW: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_millis(900);
 
+/// Longer than any of it takes.
+const HOLD: Duration = Duration::from_secs(600);
+
 /// One fault of every registered kind, and every toxic, with what a user sees while it is in force.
 fn cases() -> Vec<(Fault, Seen)> {
     vec![
@@ -40,6 +43,11 @@ fn cases() -> Vec<(Fault, Seen)> {
             link(USERS, "product").toxic(BlackHole { close_after: Some(SLOW), ..BlackHole::default() }).fault,
             Seen::Error,
         ),
+        (link(USERS, "product").first(1000).refuse().fault, Seen::Error),
+        (link(USERS, "product").every(1).reset().fault, Seen::Error),
+        (link(USERS, "product").pulse(Duration::ZERO, HOLD).black_hole().fault, Seen::Nothing),
+        (link(USERS, "product").square(2 * HOLD, HOLD).refuse().fault, Seen::Error),
+        (link(USERS, "product").ramp(Duration::from_millis(1)).latency(SLOW).fault, Seen::Slow),
         (target("product").kill().fault, Seen::Error),
         (target("product").pause().fault, Seen::Nothing),
         (target("product").stop().fault, Seen::Error),
@@ -128,8 +136,12 @@ async fn compose(environment: &Environment) {
     let mut slow = slow.inject(environment).await.unwrap();
     let mut silent = silent.inject(environment).await.unwrap();
     assert_eq!(ask(environment).await, Seen::Nothing);
+    assert!(silent.attest(environment).await.shown);
+    let bite = slow.attest(environment).await;
+    assert!(!bite.shown, "nothing came through to be delayed, whatever the other did: {}", bite.looked_at);
     silent.roll_back(environment).await.unwrap();
     assert_eq!(ask(environment).await, Seen::Slow);
+    assert!(slow.attest(environment).await.shown);
     slow.roll_back(environment).await.unwrap();
     assert_eq!(ask(environment).await, Seen::Answer);
 }

@@ -1,4 +1,4 @@
-//! What a link counts, so that a fault can be shown to have bitten.
+//! What a link and each of its toxics count, so that a fault can be shown to have bitten.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -54,7 +54,7 @@ impl Counters {
 
 macro_rules! counters {
     ($($(#[$doc:meta])+ $name:ident,)+) => {
-        /// The live counters of a link.
+        /// The live counters of a link, or of one of its toxics.
         #[derive(Debug, Default)]
         pub(super) struct Counters { $(pub(super) $name: Counter,)+ }
 
@@ -64,7 +64,7 @@ macro_rules! counters {
             }
         }
 
-        /// What a link has counted up to one moment.
+        /// What a link, or one of its toxics, has counted up to one moment. A toxic counts what it did itself, and nothing else.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         pub struct CountersSnapshot { $($(#[$doc])+ pub $name: u64,)+ }
 
@@ -84,6 +84,10 @@ counters! {
     active,
     /// Connections for which the callee could not be reached; their callers saw a reset.
     upstream_failed,
+    /// Connections on which a toxic did something, counted once for each toxic.
+    affected,
+    /// Times that a refuse toxic closed the port.
+    closings,
     /// Connections that a refuse toxic cut. The kernel refuses new ones where nobody sees or counts it.
     refused,
     /// Connections that a reset toxic cut.

@@ -10,6 +10,8 @@
 //! |---|---|
 //! | `gate.rs` | the listening socket, which can stop to listen and keep its port |
 //! | `control.rs` | the toxics of the link and its connections; changes reach every one of them |
+//! | `entry.rs` | a toxic of the link: on which connections it acts, when, and what it has counted |
+//! | `clock.rs` | the task that makes toxics begin and end as their profiles say |
 //! | `connection.rs` | one connection: two sockets, a lane each way, one task; dialling the callee |
 //! | `pump.rs` | moves bytes from a socket through a lane to the other socket |
 //! | `buffer.rs` | where reads go, without new memory for each |
@@ -27,7 +29,7 @@
 //!   or removing one.
 //! - A change holds for every live and new connection when the call returns, and waits for no peer:
 //!   bytes move under a lock per connection and without waiting, and the change takes the same lock.
-//! - The same seed makes the same decisions: which connections a toxic affects, and each jitter.
+//! - The same seed makes the same decisions: which connections a toxic affects, each jitter, each window.
 //!   Connections count in the order of acceptance, toxics in the order of addition.
 //! - Only the address asked for is bound, never all interfaces.
 //! - Memory is bounded: 128 MiB held per lane, 256 MiB per link, then senders wait as TCP makes them.
@@ -45,9 +47,11 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 mod buffer;
+mod clock;
 mod connection;
 mod control;
 mod counters;
+mod entry;
 mod error;
 mod gate;
 mod lane;
@@ -60,10 +64,10 @@ mod tests;
 mod timer;
 pub mod toxic;
 
-pub use control::Toxics;
+pub use control::{Removed, Toxics};
 pub use counters::CountersSnapshot;
 pub use error::LinkError;
-pub use toxic::{Direction, Toxic, ToxicSpec};
+pub use toxic::{Direction, Profile, Selection, Toxic, ToxicSpec};
 
 use control::Link;
 use gate::Gate;

@@ -21,6 +21,8 @@ mod intact;
 mod latency;
 mod live;
 mod plain;
+mod profiles;
+mod selections;
 mod shapes;
 mod spec;
 
