@@ -22,6 +22,9 @@ const PATIENCE: Duration = Duration::from_millis(900);
 /// What the answers of product hold, in the order in which they are asked for over UDP.
 const SKUS: [&str; 6] = ["tea-green", "tea-black", "tea-herbal", "coffee-beans", "mug-white", "pot-glass"];
 
+/// Longer than any of it takes.
+const HOLD: Duration = Duration::from_secs(600);
+
 /// One fault of every registered kind, and every toxic, with what a user sees while it is in force.
 fn cases() -> Vec<(Fault, Seen)> {
     vec![
@@ -54,6 +57,11 @@ fn cases() -> Vec<(Fault, Seen)> {
         (link(USERS, "product").udp().duplicate(1.0).fault, Seen::Twice),
         (link(USERS, "product").udp().reorder(0.5).fault, Seen::Disorder),
         (link(USERS, "product").udp().corrupt(1.0).fault, Seen::Error),
+        (link(USERS, "product").first(1000).refuse().fault, Seen::Error),
+        (link(USERS, "product").every(1).reset().fault, Seen::Error),
+        (link(USERS, "product").pulse(Duration::ZERO, HOLD).black_hole().fault, Seen::Nothing),
+        (link(USERS, "product").square(2 * HOLD, HOLD).refuse().fault, Seen::Error),
+        (link(USERS, "product").ramp(Duration::from_millis(1)).latency(SLOW).fault, Seen::Slow),
         (target("product").kill().fault, Seen::Error),
         (target("product").pause().fault, Seen::Nothing),
         (target("product").stop().fault, Seen::Error),
@@ -181,8 +189,12 @@ async fn compose(environment: &Environment) {
     let mut slow = slow.inject(environment).await.unwrap();
     let mut silent = silent.inject(environment).await.unwrap();
     assert_eq!(ask_over_http(environment).await, Seen::Nothing);
+    assert!(silent.attest(environment).await.shown);
+    let bite = slow.attest(environment).await;
+    assert!(!bite.shown, "nothing came through to be delayed, whatever the other did: {}", bite.looked_at);
     silent.roll_back(environment).await.unwrap();
     assert_eq!(ask_over_http(environment).await, Seen::Slow);
+    assert!(slow.attest(environment).await.shown);
     slow.roll_back(environment).await.unwrap();
     assert_eq!(ask_over_http(environment).await, Seen::Answer);
 }

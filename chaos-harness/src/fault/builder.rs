@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{Injection, Instances, Kill, LinkFault, Pause, Stop, UdpLinkRef};
 use crate::link::toxic::{
-    Bandwidth, BlackHole, ConnectionLimit, Corrupt, Excess, HalfOpen, Latency, LimitData, Refuse, Reset, Slicer,
-    SlowClose, SlowOpen, Victims,
+    Bandwidth, BlackHole, ConnectionLimit, Corrupt, Distribution, Excess, HalfOpen, Latency, LimitData, Refuse, Reset,
+    Slicer, SlowClose, SlowOpen, Victims,
 };
-use crate::link::{Direction, Toxic, ToxicSpec};
+use crate::link::{Direction, Profile, Selection, Toxic, ToxicSpec};
 
 /// The link from `caller` to `callee`, to apply a fault to.
 ///
@@ -19,7 +19,14 @@ use crate::link::{Direction, Toxic, ToxicSpec};
 /// assert_eq!(slow.fault.to_string(), "latency 5s on order -> inventory");
 /// ```
 pub fn link(caller: impl Into<String>, callee: impl Into<String>) -> LinkRef {
-    LinkRef { caller: caller.into(), callee: callee.into(), direction: None, probability: 1.0 }
+    LinkRef {
+        caller: caller.into(),
+        callee: callee.into(),
+        direction: None,
+        probability: 1.0,
+        connections: None,
+        profile: Profile::Always,
+    }
 }
 
 /// The service `name`, to apply a fault to; all of its instances unless [`instance`](TargetRef::instance) picks one.
@@ -41,6 +48,8 @@ pub struct LinkRef {
     callee: String,
     direction: Option<Direction>,
     probability: f64,
+    connections: Option<Selection>,
+    profile: Profile,
 }
 
 impl LinkRef {
@@ -75,6 +84,78 @@ impl LinkRef {
         UdpLinkRef { caller: self.caller, callee: self.callee, direction, probability: self.probability }
     }
 
+    /// Only the first `n` new connections, counted from the injection; those after them work. Connections that
+    /// are open already are left alone, so a caller that keeps its connections meets the fault late or never.
+    ///
+    /// ```
+    /// use chaos_harness::fault::link;
+    ///
+    /// let flaky = link("order", "inventory").first(3).refuse();
+    /// assert_eq!(flaky.fault.to_string(), "refused connections, the first 3, on order -> inventory");
+    /// ```
+    pub fn first(mut self, n: u64) -> Self {
+        self.connections = Some(Selection::First(n));
+        self
+    }
+
+    /// Only every `n`th new connection, counted from the injection, the `n`th being the first to meet it;
+    /// connections that are open already are left alone.
+    ///
+    /// ```
+    /// use chaos_harness::fault::link;
+    ///
+    /// let leaky = link("order", "inventory").every(5).reset();
+    /// assert_eq!(leaky.fault.to_string(), "reset connections, every 5th, on order -> inventory");
+    /// ```
+    pub fn every(mut self, n: u64) -> Self {
+        self.connections = Some(Selection::Every(n));
+        self
+    }
+
+    /// The fault grows steadily over the first `over` of its hold: a latency in size, any other in the share of
+    /// the connections that meet it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use chaos_harness::fault::link;
+    ///
+    /// let growing = link("order", "inventory").ramp(Duration::from_secs(10)).latency(Duration::from_secs(2));
+    /// assert_eq!(growing.fault.to_string(), "latency 2s, ramped over 10s, on order -> inventory");
+    /// ```
+    pub fn ramp(self, over: Duration) -> Self {
+        self.profile(Profile::Ramp { over })
+    }
+
+    /// The fault acts once within its hold: from `after` for `lasts`.
+    pub fn pulse(self, after: Duration, lasts: Duration) -> Self {
+        self.profile(Profile::Pulse { after, lasts })
+    }
+
+    /// The fault acts for `on` of every `period` of its hold, beginning at once.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use chaos_harness::fault::link;
+    ///
+    /// let flapping = link("order", "inventory").square(Duration::from_secs(4), Duration::from_secs(1)).refuse();
+    /// assert_eq!(flapping.fault.to_string(), "refused connections, 1s of every 4s, on order -> inventory");
+    /// ```
+    pub fn square(self, period: Duration, on: Duration) -> Self {
+        self.profile(Profile::Square { period, on })
+    }
+
+    /// The fault acts for about `on`, then not for about `off`, and so on through its hold, beginning at once;
+    /// each time lasts half to one and a half times as long, as the seed draws it.
+    pub fn windows(self, on: Duration, off: Duration) -> Self {
+        self.profile(Profile::windows(on, off))
+    }
+
+    /// The fault acts when `profile` says, counted from the injection.
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
+        self
+    }
+
     /// Answers arrive later by `latency`; with [`up`](Self::up), requests do.
     pub fn latency(self, latency: Duration) -> Injection {
         self.jittery_latency(latency, Duration::ZERO)
@@ -82,7 +163,22 @@ impl LinkRef {
 
     /// Answers arrive later by `latency`, give or take up to `jitter`.
     pub fn jittery_latency(self, latency: Duration, jitter: Duration) -> Injection {
-        self.usual(Latency { latency, jitter })
+        self.distributed_latency(latency, jitter, Distribution::Uniform)
+    }
+
+    /// Answers arrive later by `latency`, spread by `jitter` as `distribution` says.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use chaos_harness::fault::link;
+    /// use chaos_harness::link::toxic::Distribution;
+    ///
+    /// let (mean, jitter) = (Duration::from_millis(80), Duration::from_millis(30));
+    /// let tailed = link("order", "inventory").distributed_latency(mean, jitter, Distribution::Pareto);
+    /// assert_eq!(tailed.fault.to_string(), "latency 80ms +/- 30ms (pareto) on order -> inventory");
+    /// ```
+    pub fn distributed_latency(self, latency: Duration, jitter: Duration, distribution: Distribution) -> Injection {
+        self.usual(Latency { latency, jitter, distribution })
     }
 
     /// Nothing arrives, and connections hang; what was sent arrives once the fault is gone.
@@ -163,7 +259,8 @@ impl LinkRef {
     /// Any toxic; it acts both ways, unless [`up`](Self::up) or [`down`](Self::down) say otherwise.
     pub fn toxic(self, spec: impl Into<ToxicSpec>) -> Injection {
         let direction = self.direction.unwrap_or_default();
-        let toxic = Toxic::new(spec).direction(direction).probability(self.probability);
+        let Self { probability, connections, profile, .. } = self;
+        let toxic = Toxic { spec: spec.into(), direction, probability, connections, profile };
         Injection::new(LinkFault { caller: self.caller, callee: self.callee, toxic })
     }
 }

@@ -12,13 +12,15 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::io::Interest;
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::control::{Entry, Link};
+use super::control::Link;
+use super::counters::Counters;
+use super::entry::Entry;
 use super::http::{self, Codec, Requests};
 use super::lane::{Lane, Totals};
 use super::pump::{Progress, Pump};
 use super::socket;
 use super::timer::Alarm;
-use super::toxic::{Birth, Cut, Dice, Item, ToxicSpec, Way};
+use super::toxic::{Birth, Cut, Item, Marks, ToxicSpec, Way};
 use super::upstream::Upstream;
 
 /// How long a connection that a toxic closed may stay to hear the other ends' goodbyes. Its sockets are closed
@@ -43,6 +45,8 @@ struct Lanes {
     /// On a link that is declared HTTP.
     http: Option<Arc<Mutex<Codec>>>,
     cut: bool,
+    /// What the toxics have done to the connection; none for as long as there are none.
+    marks: Option<Arc<Marks>>,
 }
 
 impl Lanes {
@@ -62,7 +66,8 @@ impl Connection {
     pub(super) fn new(number: u64, client: TcpStream, requests: Option<&Arc<Requests>>) -> Self {
         let http = requests.map(|requests| Arc::new(Mutex::new(Codec::new(Arc::clone(requests)))));
         let lane = |way| Lane::new(way, http.as_ref().map(|codec| http::Tap::new(way, codec)));
-        let lanes = Mutex::new(Lanes { up: lane(Way::Up), down: lane(Way::Down), http, closing: false, cut: false });
+        let (up, down) = (lane(Way::Up), lane(Way::Down));
+        let lanes = Mutex::new(Lanes { up, down, http, closing: false, cut: false, marks: None });
         Self { number, client, upstream: OnceLock::new(), lanes, task: Arc::default() }
     }
 
@@ -71,20 +76,22 @@ impl Connection {
         self.lanes.lock().up.push(Instant::now(), Item::Open, &totals.counters);
     }
 
-    /// Brings both lanes in line with toxics that are new, changed or gone: on return they hold.
-    pub(super) fn apply(&self, seed: u64, set: &[&Entry], removed: &[u64], totals: &Totals) {
+    /// Brings both lanes in line with the link's toxics: on return they hold.
+    pub(super) fn apply(&self, toxics: &[Entry], totals: &Totals) {
         let now = Instant::now();
         let mut lanes = self.lanes.lock();
         if lanes.cut || lanes.closing {
             return;
         }
         if let Some(codec) = &lanes.http {
-            self.apply_http(&mut codec.lock(), seed, set, removed);
+            self.apply_http(&mut codec.lock(), toxics);
         }
-        let Lanes { up, down, .. } = &mut *lanes;
+        let Lanes { up, down, marks, .. } = &mut *lanes;
+        if toxics.is_empty() {
+            *marks = None;
+        }
         for lane in [up, down] {
-            removed.iter().for_each(|toxic| lane.remove(*toxic, now, &totals.counters));
-            set.iter().for_each(|entry| self.apply_to(lane, seed, entry, now, totals));
+            self.apply_to(lane, marks, toxics, now, &totals.counters);
         }
         let cuts = [lanes.up.advance(now, &totals.counters), lanes.down.advance(now, &totals.counters)];
         cuts.into_iter().flatten().for_each(|cut| self.cut_lanes(&mut lanes, cut, totals));
@@ -95,27 +102,35 @@ impl Connection {
         }
     }
 
-    fn apply_http(&self, codec: &mut Codec, seed: u64, set: &[&Entry], removed: &[u64]) {
-        removed.iter().for_each(|toxic| codec.remove_rule(*toxic));
-        for Entry { id, name, toxic, .. } in set {
-            match &toxic.spec {
-                ToxicSpec::Http(http) if Dice::new(seed, self.number, *id).affects(toxic.probability) => {
-                    codec.set_rule(http::Rule { id: *id, name: name.clone(), toxic: http.clone() });
-                }
-                _ => codec.remove_rule(*id),
+    fn apply_http(&self, codec: &mut Codec, toxics: &[Entry]) {
+        codec.retain_rules(|id| toxics.iter().any(|entry| entry.id == id && entry.affects(self.number).is_some()));
+        for entry in toxics.iter().filter(|entry| entry.affects(self.number).is_some()) {
+            if let ToxicSpec::Http(toxic) = &entry.toxic.spec {
+                let (name, toxic, counters) = (entry.name.clone(), toxic.clone(), Arc::clone(&entry.counters));
+                codec.set_rule(http::Rule { id: entry.id, name, toxic, counters });
             }
         }
     }
 
-    fn apply_to(&self, lane: &mut Lane, seed: u64, entry: &Entry, now: Instant, totals: &Totals) {
-        let dice = Dice::new(seed, self.number, entry.id);
-        if !entry.toxic.covers(lane.way) || !dice.affects(entry.toxic.probability) {
-            return lane.remove(entry.id, now, &totals.counters);
+    fn apply_to(
+        &self,
+        lane: &mut Lane,
+        marks: &mut Option<Arc<Marks>>,
+        toxics: &[Entry],
+        now: Instant,
+        counters: &Counters,
+    ) {
+        let way = lane.way;
+        let acting = |entry: &Entry| entry.acts(self.number, way);
+        lane.retain(|toxic| toxics.iter().any(|entry| entry.id == toxic && acting(entry).is_some()), now, counters);
+        for entry in toxics {
+            let Some(dice) = acting(entry) else { continue };
+            if lane.revision(entry.id) != Some(entry.revision) {
+                let (live, shared, part) = (lane.is_open(), &entry.shared, entry.timeline.index());
+                let birth = Birth { now, way, dice, part, live, shared, task: &self.task };
+                lane.set(entry.stage(&birth, marks.get_or_insert_default()), now, counters);
+            }
         }
-        let (live, shared, task) = (lane.is_open(), &entry.shared, &self.task);
-        let birth = Birth { now, way: lane.way, dice, live, shared, task };
-        let shaper = entry.toxic.spec.as_kind().shaper(&birth);
-        lane.set(entry.id, shaper, now, &totals.counters);
     }
 
     /// Ends the connection at once.
@@ -128,7 +143,10 @@ impl Connection {
         if lanes.cut || (lanes.closing && cut.is_orderly()) {
             return;
         }
-        totals.counters.cut(cut);
+        match &lanes.marks {
+            Some(marks) => marks.count_cut(cut, &totals.counters),
+            None => totals.counters.cut(cut),
+        }
         match cut {
             Cut::Lost(way) => return self.lose(lanes, way),
             cut if cut.is_orderly() => self.close(lanes),

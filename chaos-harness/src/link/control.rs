@@ -4,19 +4,26 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use super::clock::Clock;
 use super::connection::{Connection, Driver};
+use super::counters::CountersSnapshot;
+use super::entry::Entry;
 use super::error::LinkError;
 use super::gate::Gate;
 use super::http::Requests;
 use super::lane::Totals;
-use super::toxic::{Cut, Shared, Toxic, ToxicSpec};
+use super::toxic::{Cut, Toxic, ToxicSpec};
 use super::upstream::Upstream;
+
+/// How long a turn waits after the port could not be opened.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// What the proxy, its handles and its tasks share.
 pub(super) struct Link {
@@ -36,26 +43,24 @@ struct State {
     /// `None` once the link has shut down.
     gate: Option<Gate>,
     toxics: Vec<Entry>,
+    /// Turns the toxics; a task for as long as one of them will begin or end by itself.
+    clock: Option<JoinHandle<()>>,
     next_toxic: u64,
     /// In the order of acceptance, in which they get places and shares of what they share.
     connections: BTreeMap<u64, Arc<Connection>>,
     next_connection: u64,
 }
 
-/// A toxic of the link.
-#[derive(Clone, PartialEq)]
-pub(super) struct Entry {
-    /// Never used twice; it keys the toxic's randomness.
-    pub(super) id: u64,
-    pub(super) name: String,
-    pub(super) toxic: Toxic,
-    pub(super) shared: Shared,
-}
-
 impl Link {
     pub(super) fn start(gate: Gate, upstream: Option<Upstream>, seed: u64, http: bool) -> Result<Arc<Self>, LinkError> {
-        let state =
-            State { gate: None, toxics: Vec::new(), next_toxic: 0, connections: BTreeMap::new(), next_connection: 0 };
+        let state = State {
+            gate: None,
+            toxics: Vec::new(),
+            clock: None,
+            next_toxic: 0,
+            connections: BTreeMap::new(),
+            next_connection: 0,
+        };
         let link = Arc::new(Self {
             addr: gate.addr(),
             totals: Totals::default(),
@@ -79,19 +84,21 @@ impl Link {
         *self.upstream.lock() = upstream;
     }
 
-    /// Refuses new connections and resets live ones, for good; returns the accept loop, which is about to end.
-    pub(super) fn close(&self) -> Option<JoinHandle<()>> {
+    /// Refuses new connections and resets live ones, for good; returns the accept loop and the clock, which
+    /// are about to end.
+    pub(super) fn close(&self) -> [Option<JoinHandle<()>>; 2] {
         let mut state = self.state.lock();
         let accept_loop = state.gate.take().and_then(|mut gate| gate.close());
+        let clock = state.clock.take().inspect(JoinHandle::abort);
         state.connections.values().for_each(|connection| connection.cut(Cut::Shutdown, &self.totals));
-        accept_loop
+        [accept_loop, clock]
     }
 
     /// Closes, and waits until no task and no descriptor is left.
     pub(super) async fn shutdown(&self) {
-        if let Some(accept_loop) = self.close() {
+        for task in self.close().into_iter().flatten() {
             // An error says that it was cancelled, as it should be.
-            let _ = accept_loop.await;
+            let _ = task.await;
         }
         loop {
             let idle = self.idle.notified();
@@ -129,7 +136,7 @@ impl Link {
         state.next_connection += 1;
         self.totals.counters.accepted.add(1);
         self.totals.counters.active.add(1);
-        connection.apply(self.seed, &state.toxics.iter().collect::<Vec<_>>(), &[], &self.totals);
+        connection.apply(&state.toxics, &self.totals);
         connection.open(&self.totals);
         state.connections.insert(connection.number, Arc::clone(&connection));
         drop(state);
@@ -155,25 +162,54 @@ impl Link {
     ///
     /// Connections accepted meanwhile wait for the lock and then see the new ones.
     fn install(self: &Arc<Self>, state: &mut State, toxics: Vec<Entry>) -> Result<(), LinkError> {
-        let refuse = toxics.iter().any(|entry| entry.toxic.closes_port());
-        if let Some(gate) = &mut state.gate {
-            match (refuse, gate.is_open()) {
-                (true, _) => drop(gate.close()),
-                (false, false) => self.open(gate)?,
-                (false, true) => {}
-            }
-        }
-        let set: Vec<_> = toxics.iter().filter(|entry| !state.toxics.contains(entry)).collect();
-        let gone = |old: &&Entry| !toxics.iter().any(|new| new.id == old.id);
-        let removed: Vec<_> = state.toxics.iter().filter(gone).map(|entry| entry.id).collect();
-        for connection in state.connections.values() {
-            connection.apply(self.seed, &set, &removed, &self.totals);
-        }
+        self.set_gate(state, &toxics)?;
         if let Some(requests) = &self.http {
-            requests.forget(&removed);
+            let gone = |old: &&Entry| !toxics.iter().any(|new| new.id == old.id);
+            requests.forget(state.toxics.iter().filter(gone).map(|entry| entry.id));
         }
         state.toxics = toxics;
+        self.apply(state);
+        if let Some(clock) = state.clock.take() {
+            clock.abort();
+        }
+        let turns = state.toxics.iter().any(|entry| entry.timeline.until().is_some());
+        state.clock = state.gate.as_ref().filter(|_| turns).map(|gate| gate.spawn(Clock::new(Arc::clone(self))));
         Ok(())
+    }
+
+    /// Lets the toxics begin and end that are due; says when the next one is.
+    pub(super) fn turn(self: &Arc<Self>, now: Instant) -> Option<Instant> {
+        let mut state = self.state.lock();
+        let mut toxics = state.toxics.clone();
+        let turned = toxics.iter_mut().fold(false, |turned, entry| entry.timeline.advance(now) | turned);
+        if turned {
+            if self.set_gate(&mut state, &toxics).is_err() {
+                return Some(now + PAUSE);
+            }
+            state.toxics = toxics;
+            self.apply(&state);
+        }
+        state.toxics.iter().filter_map(|entry| entry.timeline.until()).min()
+    }
+
+    /// Opens or closes the port as `toxics` want it, and counts the closings.
+    fn set_gate(self: &Arc<Self>, state: &mut State, toxics: &[Entry]) -> Result<(), LinkError> {
+        let Some(gate) = &mut state.gate else { return Ok(()) };
+        let closing = toxics.iter().filter(|entry| entry.closes_port());
+        match (closing.clone().next().is_some(), gate.is_open()) {
+            (true, true) => {
+                drop(gate.close());
+                self.totals.counters.closings.add(1);
+                closing.for_each(|entry| entry.counters.closings.add(1));
+                Ok(())
+            }
+            (false, false) => self.open(gate),
+            _ => Ok(()),
+        }
+    }
+
+    fn apply(&self, state: &State) {
+        state.connections.values().for_each(|connection| connection.apply(&state.toxics, &self.totals));
     }
 }
 
@@ -201,7 +237,7 @@ impl Toxics {
             return Err(LinkError::Duplicate(name));
         }
         let mut toxics = state.toxics.clone();
-        toxics.push(Entry { id: state.next_toxic, name, toxic, shared: Shared::default() });
+        toxics.push(Entry::new(state.next_toxic, name, toxic, state.next_connection, self.link.seed));
         self.link.install(&mut state, toxics)?;
         state.next_toxic += 1;
         Ok(())
@@ -218,24 +254,34 @@ impl Toxics {
         let mut state = self.link.running()?;
         let index = position(&state, name)?;
         let mut toxics = state.toxics.clone();
-        if toxics[index].toxic != toxic {
-            toxics[index].toxic = toxic;
-            toxics[index].shared = Shared::default();
-        }
+        toxics[index] = toxics[index].updated(toxic);
         self.link.install(&mut state, toxics)
     }
 
-    /// Removes a toxic; what it held back moves on at once, in order.
+    /// What the toxic itself has counted since it was added: that of others on the link is not in it.
+    ///
+    /// # Errors
+    /// There is no such toxic, or the link has shut down.
+    pub fn counters(&self, name: &str) -> Result<CountersSnapshot, LinkError> {
+        let state = self.link.running()?;
+        let entry = &state.toxics[position(&state, name)?];
+        let own = entry.counters.snapshot();
+        // A toxic on requests counts those that it chose; the link counts what then became of them.
+        let decided = matches!(entry.toxic.spec, ToxicSpec::Http(_));
+        Ok(if decided { own.at_most(&self.link.totals.counters.snapshot()) } else { own })
+    }
+
+    /// Removes a toxic; what it held back moves on at once, in order. Says what it was and what it did.
     ///
     /// # Errors
     /// There is no such toxic, the port cannot be listened on again, or the link has shut down.
-    pub fn remove(&self, name: &str) -> Result<Toxic, LinkError> {
+    pub fn remove(&self, name: &str) -> Result<Removed, LinkError> {
         let mut state = self.link.running()?;
         let index = position(&state, name)?;
         let mut toxics = state.toxics.clone();
-        let removed = toxics.remove(index).toxic;
+        let removed = toxics.remove(index);
         self.link.install(&mut state, toxics)?;
-        Ok(removed)
+        Ok(Removed { counters: removed.counters.snapshot(), toxic: removed.toxic })
     }
 
     /// Removes all toxics.
@@ -251,6 +297,16 @@ impl Toxics {
     pub fn list(&self) -> Vec<(String, Toxic)> {
         self.link.state.lock().toxics.iter().map(|entry| (entry.name.clone(), entry.toxic.clone())).collect()
     }
+}
+
+/// A toxic that is gone.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Removed {
+    /// What it was.
+    pub toxic: Toxic,
+    /// What it did while it was there.
+    pub counters: CountersSnapshot,
 }
 
 impl fmt::Debug for Toxics {

@@ -1,4 +1,4 @@
-//! What a link counts, so that a fault can be shown to have bitten.
+//! What a link and each of its toxics count, so that a fault can be shown to have bitten.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -69,7 +69,7 @@ pub(crate) fn is_level(name: &str) -> bool {
 /// Declares the counters of a kind of link and their snapshot; `$level` is a level and no count.
 macro_rules! counters {
     ($counters:ident => $snapshot:ident, level $level:ident; $($(#[$doc:meta])+ $name:ident,)+) => {
-        /// The live counters of a link.
+        /// The live counters of a link, or of one of its toxics.
         #[derive(Debug, Default)]
         pub(super) struct $counters { $(pub(super) $name: Counter,)+ }
 
@@ -79,7 +79,7 @@ macro_rules! counters {
             }
         }
 
-        /// What a link has counted up to one moment.
+        /// What a link, or one of its toxics, has counted up to one moment. A toxic counts what it did itself, and nothing else.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         pub struct $snapshot { $($(#[$doc])+ pub $name: u64,)+ }
 
@@ -87,6 +87,12 @@ macro_rules! counters {
             #[doc = concat!("What was counted since `earlier`; `", stringify!($level), "` stays as it is, being a level and no count.")]
             pub fn since(&self, earlier: &Self) -> Self {
                 Self { $level: self.$level, ..Self { $($name: self.$name.saturating_sub(earlier.$name),)+ } }
+            }
+
+            /// The smaller of each pair of counters.
+            #[allow(dead_code, reason = "not every kind of link has toxics that decide first")]
+            pub(super) fn at_most(&self, other: &Self) -> Self {
+                Self { $($name: self.$name.min(other.$name),)+ }
             }
 
             /// Every counter with its name, in the order of declaration.
@@ -107,6 +113,10 @@ counters! {
     active,
     /// Connections for which the callee could not be reached; their callers saw a reset.
     upstream_failed,
+    /// Connections on which a toxic did something, counted once for each toxic.
+    affected,
+    /// Times that a refuse toxic closed the port.
+    closings,
     /// Connections that a refuse toxic cut. The kernel refuses new ones where nobody sees or counts it.
     refused,
     /// Connections that a reset toxic cut.

@@ -62,6 +62,11 @@ impl Gate {
         Ok(())
     }
 
+    /// Runs `task` beside the accept loop.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        self.runtime.spawn(task)
+    }
+
     /// Refuses from now on, those too who wait to be accepted; the task it returns is about to end.
     pub(super) fn close(&mut self) -> Option<JoinHandle<()>> {
         let accept_loop = self.accept_loop.take()?;

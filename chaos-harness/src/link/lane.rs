@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::counters::{Counter, Counters};
 use super::http::Tap;
 use super::spool::Spool;
-use super::toxic::{Cut, Item, Shaper, Stage, Tally, Way};
+use super::toxic::{Cut, Item, Stage, Tally, Way};
 
 /// Most that one lane holds, in bytes: a second of latency at 128 MiB/s, 50 ms at 2.5 GiB/s.
 const LANE_LIMIT: usize = 128 << 20;
@@ -228,13 +228,16 @@ impl Lane {
         if let Some(Item::Abort(cut)) = self.out.back() { Some(*cut).filter(|cut| !cut.waits()) } else { None }
     }
 
-    /// Puts a stage behind all others; what has not been written yet goes through it.
-    fn add(&mut self, toxic: u64, shaper: Box<dyn Shaper>, now: Instant, counters: &Counters) {
-        let mut stage = Stage::new(toxic, shaper);
-        while let Some(item) = self.pop() {
+    /// Puts a stage in its place, the toxics being in the order of addition; what has not passed that place
+    /// yet goes through it: behind the last stage, all that has not been written.
+    fn add(&mut self, mut stage: Stage, now: Instant, counters: &Counters) {
+        let index = self.stages.partition_point(|other| other.toxic < stage.toxic);
+        while index == self.stages.len()
+            && let Some(item) = self.pop()
+        {
             stage.push(now, item, Tally(Some(counters)));
         }
-        self.stages.push(stage);
+        self.stages.insert(index, stage);
     }
 
     /// Whether the next bytes should pass without a copy: there are many, and no toxic looks at them.
@@ -269,20 +272,25 @@ impl Lane {
         }
     }
 
-    /// Lets another shaper go on in a toxic's place, or behind all others where it has none yet.
-    pub(super) fn set(&mut self, toxic: u64, shaper: Box<dyn Shaper>, now: Instant, counters: &Counters) {
-        if !shaper.is_opaque() {
+    /// Which update of a toxic its stage has followed, if it has one.
+    pub(super) fn revision(&self, toxic: u64) -> Option<u64> {
+        self.stages.iter().find(|stage| stage.toxic == toxic).map(|stage| stage.revision)
+    }
+
+    /// Lets a toxic's stage go on as a new one, or puts that in its place where there is none yet.
+    pub(super) fn set(&mut self, stage: Stage, now: Instant, counters: &Counters) {
+        if !stage.is_opaque() {
             self.unspool(now, counters);
         }
-        match self.stages.iter_mut().find(|stage| stage.toxic == toxic) {
-            Some(stage) => stage.reshape(shaper, now),
-            None => self.add(toxic, shaper, now, counters),
+        match self.stages.iter_mut().find(|other| other.toxic == stage.toxic) {
+            Some(other) => other.reshape(stage, now),
+            None => self.add(stage, now, counters),
         }
     }
 
-    /// Takes a toxic's stage out; what it held moves on.
-    pub(super) fn remove(&mut self, toxic: u64, now: Instant, counters: &Counters) {
-        if let Some(index) = self.stages.iter().position(|stage| stage.toxic == toxic) {
+    /// Takes the stages of toxics out that are not to stay; what they held moves on.
+    pub(super) fn retain(&mut self, stays: impl Fn(u64) -> bool, now: Instant, counters: &Counters) {
+        while let Some(index) = self.stages.iter().position(|stage| !stays(stage.toxic)) {
             for item in self.stages.remove(index).into_items() {
                 self.pass(index, now, item, Tally(Some(counters)));
             }

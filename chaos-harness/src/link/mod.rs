@@ -10,6 +10,8 @@
 //! |---|---|
 //! | `gate.rs` | the listening socket, which can stop to listen and keep its port |
 //! | `control.rs` | the toxics of the link and its connections; changes reach every one of them |
+//! | `entry.rs` | a toxic of the link: on which connections it acts, when, and what it has counted |
+//! | `clock.rs` | the task that makes toxics begin and end as their profiles say |
 //! | `connection.rs` | one connection: two sockets, a lane each way, one task; dialling the callee |
 //! | `pump.rs` | moves bytes from a socket through a lane to the other socket |
 //! | `buffer.rs` | where reads go, without new memory for each |
@@ -29,7 +31,7 @@
 //!   or removing one.
 //! - A change holds for every live and new connection when the call returns, and waits for no peer:
 //!   bytes move under a lock per connection and without waiting, and the change takes the same lock.
-//! - The same seed makes the same decisions: which connections a toxic affects, and each jitter.
+//! - The same seed makes the same decisions: which connections a toxic affects, each jitter, each window.
 //!   Connections count in the order of acceptance, toxics in the order of addition.
 //! - Only the address asked for is bound, never all interfaces unless [`LinkProxy::bind_at`] is told to.
 //! - Memory is bounded: 128 MiB held per lane, 256 MiB per link, then senders wait as TCP makes them.
@@ -48,9 +50,11 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 mod buffer;
+mod clock;
 mod connection;
 mod control;
 mod counters;
+mod entry;
 mod error;
 mod gate;
 pub mod http;
@@ -67,7 +71,7 @@ pub mod toxic;
 pub mod udp;
 mod upstream;
 
-pub use control::Toxics;
+pub use control::{Removed, Toxics};
 pub(crate) use counters::is_level;
 pub use counters::{CountersSnapshot, Received};
 pub use error::LinkError;
@@ -75,7 +79,7 @@ pub use http::Touched;
 #[doc(hidden)]
 pub use http::fuzzing::fuzz_http;
 pub use name::LinkName;
-pub use toxic::{Direction, Toxic, ToxicSpec};
+pub use toxic::{Direction, Profile, Selection, Toxic, ToxicSpec};
 pub use upstream::Upstream;
 
 use control::Link;

@@ -74,9 +74,9 @@ impl Codec {
         }
     }
 
-    /// Takes a rule away; what waits for it alone is due.
-    pub(in crate::link) fn remove_rule(&mut self, id: u64) {
-        self.rules.retain(|rule| rule.id != id);
+    /// Takes rules away; what waits for one of them alone is due.
+    pub(in crate::link) fn retain_rules(&mut self, keep: impl Fn(u64) -> bool) {
+        self.rules.retain(|rule| keep(rule.id));
     }
 
     /// Takes in what a peer sent.

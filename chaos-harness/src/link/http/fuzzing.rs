@@ -34,7 +34,7 @@ impl Machine {
     }
 
     fn rule(&mut self, id: u64, when: RequestMatch, act: HttpAction) {
-        self.codec.set_rule(Rule { id, name: String::new(), toxic: Http { when, act } });
+        self.codec.set_rule(Rule { id, name: String::new(), toxic: Http { when, act }, counters: Arc::default() });
     }
 
     /// Takes bytes in, and gives out what is due.
@@ -89,7 +89,7 @@ pub fn fuzz_http(input: &[u8]) {
             match what % 8 {
                 0 => machine.item(way, Item::Fin),
                 1 => machine.item(way, Item::Abort(Cut::Peer)),
-                2 if ruled => machine.codec.remove_rule(u64::from(what / 8)),
+                2 if ruled => machine.codec.retain_rules(|id| id != u64::from(what / 8)),
                 _ => machine.now += Duration::from_millis(u64::from(*what)),
             }
             machine.drain();

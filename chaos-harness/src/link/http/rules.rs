@@ -1,6 +1,7 @@
 //! Which toxics act on a request: what is decided for the link as a whole.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -20,6 +21,8 @@ pub(in crate::link) struct Rule {
     pub(in crate::link) id: u64,
     pub(in crate::link) name: String,
     pub(in crate::link) toxic: Http,
+    /// Those of the toxic itself, which counts a request when its fate is decided.
+    pub(in crate::link) counters: Arc<Counters>,
 }
 
 impl Rule {
@@ -69,9 +72,9 @@ impl Requests {
     }
 
     /// Forgets what it knows of toxics that are gone.
-    pub(in crate::link) fn forget(&self, toxics: &[u64]) {
+    pub(in crate::link) fn forget(&self, toxics: impl Iterator<Item = u64>) {
         let mut state = self.state.lock();
-        toxics.iter().for_each(|toxic| drop(state.toxics.remove(toxic)));
+        toxics.for_each(|toxic| drop(state.toxics.remove(&toxic)));
     }
 
     /// Decides what happens to a request that has just arrived; `None` when nothing does.
@@ -94,6 +97,7 @@ impl Requests {
             if !plan_so_far.add(rule, tally, Dice::request(self.seed, number, rule.id), now, counters) {
                 continue;
             }
+            rule.toxic.act.count(&rule.counters);
             if let (true, Some(flipper)) = (request.is_grpc(), &mut plan_so_far.corrupt) {
                 flipper.grpc();
             }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::grpc::GrpcCode;
 use crate::link::CountersSnapshot;
+use crate::link::counters::Counters;
 use crate::link::toxic::{InvalidField, check_duration};
 
 /// Acts on chosen requests of a link that is declared HTTP, or on their responses.
@@ -203,6 +204,21 @@ impl Http {
             }
             HttpAction::RateLimit { .. } => (counted.http_rate_limited, "requests turned away"),
         }
+    }
+}
+
+impl HttpAction {
+    /// Counts a request that it acts upon.
+    pub(super) fn count(&self, counters: &Counters) {
+        let counter = match self {
+            Self::Abort { .. } | Self::GrpcAbort { .. } => &counters.http_aborted,
+            Self::Delay { .. } => &counters.http_delayed,
+            Self::Truncate { .. } => &counters.http_truncated,
+            Self::Corrupt { .. } => &counters.http_corrupted,
+            Self::SetHeader { .. } | Self::DropHeader { .. } => &counters.http_rewritten,
+            Self::RateLimit { .. } => &counters.http_rate_limited,
+        };
+        counter.add(1);
     }
 }
 

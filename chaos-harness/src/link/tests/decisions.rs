@@ -6,13 +6,16 @@ use bytes::Bytes;
 use futures::task::AtomicWaker;
 use proptest::prelude::*;
 
-use super::toxic::{Bandwidth, Birth, Corrupt, Dice, Item, Shared, Slicer, Stage, Tally, Victims, Way};
+use super::toxic::{
+    Bandwidth, Birth, BlackHole, Corrupt, Dice, Item, Mark, Shared, Slicer, Stage, Tally, Victims, Way,
+};
 use super::*;
 
 fn stage(spec: impl Into<ToxicSpec>, seed: u64, shared: &Shared, now: Instant) -> Stage {
     let (dice, task) = (Dice::new(seed, 1, 2), Arc::new(AtomicWaker::new()));
-    let birth = Birth { now, way: Way::Up, dice, live: false, shared, task: &task };
-    Stage::new(2, spec.into().as_kind().shaper(&birth))
+    let birth = Birth { now, way: Way::Up, dice, part: 0, live: false, shared, task: &task };
+    let mark = Mark::new(2, &Arc::default(), &Arc::default());
+    Stage::new(2, 0, mark, spec.into().as_kind().shaper(&birth))
 }
 
 /// Takes out what is due at `now`.
@@ -107,6 +110,15 @@ fn another_seed_corrupts_and_cuts_elsewhere() {
     assert_ne!(cuts(1), cuts(2));
 }
 
+#[test]
+fn a_black_hole_swallows_what_was_due_before_it_and_comes_late() {
+    let now = Instant::now();
+    let mut stage = stage(BlackHole::default(), 1, &Shared::default(), now + ms(5));
+    stage.push(now, Item::Data(Bytes::from_static(b"late")), Tally(None));
+    drain(&mut stage, now + ms(10), |piece| panic!("{piece:?} passed"));
+    assert_eq!(stage.into_items().count(), 1);
+}
+
 /// How many bytes of each of `senders`, who always have more to send, pass in `seconds`, when the link wakes late.
 fn passed(bandwidth: &Bandwidth, senders: usize, seconds: u64, late: impl Fn(usize) -> Duration) -> Vec<u64> {
     let start = Instant::now();
@@ -172,10 +184,8 @@ fn a_changed_toxic_leaves_nothing_behind() {
     }
     // Some are due by now, behind others that are not.
     let change = start + ms(50);
-    let (dice, task) = (Dice::new(1, 1, 2), Arc::new(AtomicWaker::new()));
     for spec in [Bandwidth::new(1_000_000).into(), ToxicSpec::from(Slicer { size: 7, ..Slicer::default() })] {
-        let birth = Birth { now: change, way: Way::Up, dice, live: true, shared: &Shared::default(), task: &task };
-        held.reshape(spec.as_kind().shaper(&birth), change);
+        held.reshape(stage(spec, 1, &Shared::default(), change), change);
     }
     let mut passed = Vec::new();
     drain(&mut held, change + ms(100), |piece| passed.extend_from_slice(&piece));

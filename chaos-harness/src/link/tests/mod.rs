@@ -23,6 +23,8 @@ mod latency;
 mod live;
 mod place;
 mod plain;
+mod profiles;
+mod selections;
 mod shapes;
 mod spec;
 

@@ -33,6 +33,42 @@ fn toxics_have_names_for_people() {
 }
 
 #[test]
+fn profiles_and_selections_are_data_and_have_words() {
+    let toxic = |profile| latency(ms(1)).profile(profile).connections(Selection::Every(3));
+    let second = Duration::from_secs(1);
+    for (profile, json, words) in [
+        (Profile::Ramp { over: second }, serde_json::json!({"ramp": {"over": "1s"}}), "ramped over 1s"),
+        (
+            Profile::Pulse { after: ms(5), lasts: second },
+            serde_json::json!({"pulse": {"after": "5ms", "lasts": "1s"}}),
+            "after 5ms for 1s",
+        ),
+        (
+            Profile::Square { period: second, on: ms(5) },
+            serde_json::json!({"square": {"period": "1s", "on": "5ms"}}),
+            "5ms of every 1s",
+        ),
+        (
+            Profile::windows(ms(5), second),
+            serde_json::json!({"windows": {"on": "5ms", "off": "1s", "jitter": 0.5}}),
+            "about 5ms on, 1s off",
+        ),
+    ] {
+        let toxic = toxic(profile);
+        toxic.validate().unwrap();
+        let data = serde_json::to_value(&toxic).unwrap();
+        assert_eq!((&data["profile"], &data["connections"]), (&json, &serde_json::json!({"every": 3})));
+        assert_eq!(serde_json::from_value::<Toxic>(data).unwrap(), toxic);
+        assert_eq!(toxic.to_string(), format!("latency 1ms both ways, every 3rd, {words}"));
+    }
+    let words = [1, 2, 11, 12, 13, 21, 101, 111].map(|n| Selection::Every(n).to_string());
+    assert_eq!(
+        words.join(" "),
+        "every 1st every 2nd every 11th every 12th every 13th every 21st every 101st every 111th"
+    );
+}
+
+#[test]
 fn every_kind_survives_serialisation_and_is_in_the_schema() {
     let schema = serde_json::to_string(&schemars::schema_for!(Toxic)).unwrap();
     for spec in ToxicSpec::each() {
@@ -54,9 +90,12 @@ async fn every_kind_comes_and_goes() {
         let _live = live(&link).await;
         for direction in [Direction::Up, Direction::Down, Direction::Both] {
             for probability in [0.0, 0.5, 1.0] {
-                let toxic = Toxic::new(spec.clone()).direction(direction).probability(probability);
-                link.toxics().add("it", toxic.clone()).unwrap();
-                assert_eq!(link.toxics().remove("it").unwrap(), toxic);
+                for profile in [Profile::Always, Profile::Ramp { over: ms(5) }, Profile::windows(ms(1), ms(1))] {
+                    let toxic = Toxic::new(spec.clone()).direction(direction).probability(probability).profile(profile);
+                    link.toxics().add("it", toxic.clone()).unwrap();
+                    tokio::task::yield_now().await;
+                    assert_eq!(link.toxics().remove("it").unwrap().toxic, toxic);
+                }
             }
         }
         live(&link).await;
@@ -80,6 +119,12 @@ fn unknown_kinds_and_fields_are_errors() {
         r#"{"kind": "corrupt", "bytes": {"share": 0.1, "one_of": 10}}"#,
         r#"{"kind": "connection_limit", "max": -1}"#,
         r#"{"kind": "reset", "direction": "sideways"}"#,
+        r#"{"kind": "reset", "profile": "sometimes"}"#,
+        r#"{"kind": "reset", "profile": {"ramp": {"over": "1s", "under": "1s"}}}"#,
+        r#"{"kind": "reset", "profile": {"square": {"period": "1s"}}}"#,
+        r#"{"kind": "reset", "connections": {"last": 3}}"#,
+        r#"{"kind": "reset", "connections": {"first": -3}}"#,
+        r#"{"kind": "latency", "latency": "1s", "distribution": "zipf"}"#,
     ] {
         let error = serde_json::from_str::<Toxic>(json).expect_err(json);
         println!("{json}: {error}");
@@ -118,6 +163,20 @@ async fn nonsense_is_named_and_changes_nothing() {
         (corrupt(toxic::Victims::OneOf(0), None), "bytes"),
         (corrupt(toxic::Victims::OneOf(9), Some(8)), "bit"),
         (Toxic::new(toxic::Reset { after: Some(hour * 2), after_bytes: None }), "after"),
+        (reset().connections(Selection::First(0)), "connections.first"),
+        (reset().connections(Selection::Every(0)), "connections.every"),
+        (reset().profile(Profile::Ramp { over: ms(0) }), "profile.over"),
+        (reset().profile(Profile::Ramp { over: Duration::MAX }), "profile.over"),
+        (reset().profile(Profile::Pulse { after: hour * 2, lasts: ms(1) }), "profile.after"),
+        (reset().profile(Profile::Pulse { after: ms(0), lasts: ms(0) }), "profile.lasts"),
+        (reset().profile(Profile::Square { period: ms(0), on: ms(1) }), "profile.period"),
+        (reset().profile(Profile::Square { period: Duration::MAX, on: ms(1) }), "profile.period"),
+        (reset().profile(Profile::Square { period: ms(9), on: ms(0) }), "profile.on"),
+        (reset().profile(Profile::Square { period: ms(9), on: ms(9) }), "profile.on"),
+        (reset().profile(Profile::Square { period: ms(9), on: ms(10) }), "profile.on"),
+        (reset().profile(Profile::windows(ms(0), ms(1))), "profile.on"),
+        (reset().profile(Profile::windows(ms(1), hour * 2)), "profile.off"),
+        (reset().profile(Profile::Windows { on: ms(1), off: ms(1), jitter: f64::NAN }), "profile.jitter"),
     ] {
         match toxics.add("odd", toxic) {
             Err(LinkError::Invalid { name, source }) => assert_eq!((name.as_str(), source.field), ("odd", field)),
@@ -138,6 +197,6 @@ async fn names_are_unique_and_known() {
     assert!(matches!(toxics.remove("b"), Err(LinkError::Unknown { .. })));
     toxics.update("a", black_hole()).unwrap();
     assert_eq!(toxics.list(), [("a".to_owned(), black_hole())]);
-    assert_eq!(toxics.remove("a").unwrap(), black_hole());
+    assert_eq!(toxics.remove("a").unwrap().toxic, black_hole());
     assert!(toxics.list().is_empty());
 }

@@ -49,7 +49,8 @@ impl Kind for BlackHole {
             (None, Some(_)) => None,
             (after, _) => Some(birth.now + after.unwrap_or_default()),
         };
-        Box::new(Void { begin, bytes: self.after_bytes, discard: self.discard, close_after: self.close_after })
+        let at_once = self.after.is_none() && self.after_bytes.is_none();
+        Box::new(Void { at_once, begin, bytes: self.after_bytes, discard: self.discard, close_after: self.close_after })
     }
 
     fn describe(&self) -> String {
@@ -67,6 +68,8 @@ impl Kind for BlackHole {
 }
 
 struct Void {
+    /// Nothing passes at all, not even what was due before and comes late.
+    at_once: bool,
     /// When it begins, or has begun; `None` as long as that depends on bytes alone.
     begin: Option<Instant>,
     /// What may pass until it begins.
@@ -77,7 +80,7 @@ struct Void {
 
 impl Void {
     fn has_begun(&self, now: Instant) -> bool {
-        self.begin.is_some_and(|begin| begin <= now)
+        self.at_once || self.begin.is_some_and(|begin| begin <= now)
     }
 
     /// Takes off `data` what may pass.

@@ -30,22 +30,28 @@ impl Dice {
         dice
     }
 
+    /// The randomness of a toxic on no connection: that of its profile.
+    pub(in crate::link) fn of_profile(seed: u64, toxic: u64) -> ChaCha8Rng {
+        Self::new(seed, u64::MAX, toxic).stream(0)
+    }
+
     /// What a request's fate may be drawn from.
     pub(in crate::link) fn bits(&self) -> ChaCha8Rng {
         self.stream(1)
     }
 
-    /// Whether the toxic affects the connection, or the request.
+    /// Whether the toxic affects the connection, or the request; one affected at some probability is at any higher one.
     pub(in crate::link) fn affects(&self, probability: f64) -> bool {
         probability >= 1.0 || self.stream(0).random::<f64>() < probability
     }
 
-    /// What the shaper of one way may draw from.
-    pub(in crate::link) fn way(&self, way: Way) -> ChaCha8Rng {
-        self.stream(match way {
+    /// What the shaper of one way may draw from, in one part of the toxic's profile.
+    pub(in crate::link) fn way(&self, way: Way, part: u64) -> ChaCha8Rng {
+        let way = match way {
             Way::Up => 1,
             Way::Down => 2,
-        })
+        };
+        self.stream(2 * part + way)
     }
 
     fn stream(&self, stream: u64) -> ChaCha8Rng {

@@ -5,7 +5,10 @@
 //! | `mod.rs` | [`Toxic`], the `Kind` and `Shaper` traits, the list of kinds |
 //! | `schedule.rs` | `Item`, `Schedule`, `Stage`: what a shaper gives out, and when |
 //! | `shared.rs` | what the shapers of one toxic share |
-//! | `dice.rs` | which connections a toxic affects, and the randomness it gets |
+//! | `dice.rs` | which connections a toxic affects by chance, and the randomness it gets |
+//! | `selection.rs` | which connections a toxic affects by their number |
+//! | `profile.rs`, `timeline.rs` | when a toxic acts: as data, and its course |
+//! | `mark.rs` | what toxics have done to one connection |
 //! | one per kind | plain data, its validation, its names for people, what shows that it bit, its shaper |
 //!
 //! # Adding a kind
@@ -28,14 +31,22 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod dice;
+mod mark;
+mod profile;
 mod schedule;
+mod selection;
 mod shared;
+mod timeline;
 
 use super::CountersSnapshot;
 pub(super) use dice::Dice;
+pub(super) use mark::{Mark, Marks};
+pub use profile::Profile;
 use schedule::Schedule;
 pub(super) use schedule::{Cut, Item, Stage, Tally};
+pub use selection::Selection;
 pub(super) use shared::Shared;
+pub(super) use timeline::{Ramp, Timeline};
 
 /// Declares every kind of toxic: `file: Variant, "what it does"`, with the types that its fields need.
 macro_rules! kinds {
@@ -69,7 +80,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    latency: Latency, "Bytes arrive later.";
+    latency: Latency with Distribution, "Bytes arrive later.";
     black_hole: BlackHole, "Nothing arrives, and nothing is lost: it all arrives once the toxic is gone.";
     refuse: Refuse, "New connections are refused, live ones reset.";
     reset: Reset, "Connections are reset.";
@@ -91,7 +102,7 @@ impl ToxicSpec {
     }
 }
 
-/// A toxic on a link: what, which way, and for which share of the connections.
+/// A toxic on a link: what, which way, on which connections, and when.
 ///
 /// Its serialised form is flat: `{"kind": "latency", "latency": "50ms", "direction": "down", "probability": 0.5}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -105,6 +116,13 @@ pub struct Toxic {
     /// Share of the connections that it affects, `0.0..=1.0`, decided once per connection from the link's seed.
     #[serde(default = "always")]
     pub probability: f64,
+    /// Which of the new connections it affects, by their number; if none is given, live ones and new ones alike.
+    /// With a probability, that share of the ones selected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<Selection>,
+    /// When it acts.
+    #[serde(default, skip_serializing_if = "Profile::is_always")]
+    pub profile: Profile,
 }
 
 fn always() -> f64 {
@@ -112,9 +130,15 @@ fn always() -> f64 {
 }
 
 impl Toxic {
-    /// A toxic which acts both ways on every connection.
+    /// A toxic which acts both ways on every connection, for as long as it is there.
     pub fn new(spec: impl Into<ToxicSpec>) -> Self {
-        Self { spec: spec.into(), direction: Direction::Both, probability: always() }
+        Self {
+            spec: spec.into(),
+            direction: Direction::Both,
+            probability: always(),
+            connections: None,
+            profile: Profile::Always,
+        }
     }
 
     /// The same toxic, acting in `direction`.
@@ -127,6 +151,16 @@ impl Toxic {
         Self { probability, ..self }
     }
 
+    /// The same toxic, on some of the new connections only.
+    pub fn connections(self, selection: Selection) -> Self {
+        Self { connections: Some(selection), ..self }
+    }
+
+    /// The same toxic, acting when `profile` says.
+    pub fn profile(self, profile: Profile) -> Self {
+        Self { profile, ..self }
+    }
+
     /// Whether its values make sense.
     ///
     /// # Errors
@@ -135,10 +169,12 @@ impl Toxic {
         if !(0.0..=1.0).contains(&self.probability) {
             return Err(InvalidField::new("probability", format!("{} is not within 0..=1", self.probability)));
         }
+        self.connections.map_or(Ok(()), Selection::validate)?;
+        self.profile.validate()?;
         self.spec.as_kind().validate()
     }
 
-    /// How often it has bitten, by what its link counted meanwhile, and what that is: `chunks delayed`.
+    /// How often it has bitten, by what it has counted itself, and what that is: `chunks delayed`.
     pub(crate) fn bites(&self, counted: &CountersSnapshot) -> (u64, &'static str) {
         self.spec.as_kind().bites(counted)
     }
@@ -154,13 +190,26 @@ impl Toxic {
         bytes && self.spec.as_kind().ways(self.direction).covers(way)
     }
 
-    /// Whether it closes the listening port: refusing all, it leaves nobody to accept.
+    /// Whether it closes the listening port while it acts: refusing all, it leaves nobody to accept.
     pub(super) fn closes_port(&self) -> bool {
-        self.probability >= 1.0 && self.refuses()
+        self.probability >= 1.0 && self.connections.is_none() && self.refuses()
+    }
+
+    /// How long it takes to grow to its full size, if it grows in size.
+    pub(super) fn ramp(&self) -> Option<Duration> {
+        match self.profile {
+            Profile::Ramp { over } if self.spec.as_kind().has_size() => Some(over),
+            _ => None,
+        }
+    }
+
+    /// Whether it acts on all connections alike, and all the time.
+    pub(crate) fn is_unconditional(&self) -> bool {
+        self.connections.is_none() && self.profile.is_always()
     }
 }
 
-/// What people call it: `25% black hole upwards`.
+/// What people call it: `25% black hole upwards`, `reset connections, every 5th, 2s of every 10s`.
 impl fmt::Display for Toxic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.probability < 1.0 {
@@ -168,12 +217,14 @@ impl fmt::Display for Toxic {
         }
         let kind = self.spec.as_kind();
         f.write_str(&kind.describe())?;
-        match kind.ways(self.direction) {
-            way if way == kind.usual() => Ok(()),
-            Direction::Up => f.write_str(" upwards"),
-            Direction::Down => f.write_str(" downwards"),
-            Direction::Both => f.write_str(" both ways"),
-        }
+        f.write_str(match kind.ways(self.direction) {
+            way if way == kind.usual() => "",
+            Direction::Up => " upwards",
+            Direction::Down => " downwards",
+            Direction::Both => " both ways",
+        })?;
+        self.connections.iter().try_for_each(|selection| write!(f, ", {selection}"))?;
+        if self.profile.is_always() { Ok(()) } else { write!(f, ", {}", self.profile) }
     }
 }
 
@@ -257,6 +308,12 @@ pub(super) trait Kind {
     fn refuses(&self) -> bool {
         false
     }
+
+    /// Whether it has a size, so that a ramp goes through [`Shaper::scale`]; of any other kind, a ramp
+    /// grows the share of the connections on which it acts.
+    fn has_size(&self) -> bool {
+        false
+    }
 }
 
 /// Where and when a shaper comes to be: as a connection opens, or as a toxic is added to a live one.
@@ -266,6 +323,8 @@ pub(super) struct Birth<'a> {
     /// The way it acts.
     pub(super) way: Way,
     pub(super) dice: Dice,
+    /// Number of the part of the toxic's profile, from 0.
+    pub(super) part: u64,
     /// Whether the caller's wish to connect has passed already.
     pub(super) live: bool,
     /// What all shapers of the toxic share.
@@ -275,9 +334,9 @@ pub(super) struct Birth<'a> {
 }
 
 impl Birth<'_> {
-    /// The shaper's randomness: the same for the same seed, connection, toxic and way.
+    /// The shaper's randomness: the same for the same seed, connection, toxic, way and part of its profile.
     pub(super) fn rng(&self) -> ChaCha8Rng {
-        self.dice.way(self.way)
+        self.dice.way(self.way, self.part)
     }
 }
 
@@ -306,6 +365,10 @@ pub(super) trait Shaper: Send {
     fn appetite(&self) -> usize {
         usize::MAX
     }
+
+    /// From now on it acts at this share of its size, `0.0..=1.0`; called before [`Self::shape`] while a toxic of a
+    /// kind that [has a size](Kind::has_size) is ramped.
+    fn scale(&mut self, _share: f64) {}
 }
 
 /// Lets everything pass.

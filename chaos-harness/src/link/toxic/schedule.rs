@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::{Ending, Shaper, Way};
+use super::{Ending, Mark, Shaper, Way};
 use crate::link::counters::{Counter, Counters};
 
 /// What travels one way through a connection.
@@ -79,7 +79,10 @@ pub(in crate::link) struct Schedule<'a> {
     queue: &'a mut VecDeque<Held>,
     cost: &'a mut usize,
     cut: &'a mut Option<Cut>,
+    mark: &'a mut Mark,
     arrived: Instant,
+    /// Whether what it is about is an abort that it did not make.
+    passes_abort: bool,
     tally: Tally<'a>,
 }
 
@@ -90,12 +93,8 @@ pub(in crate::link) struct Tally<'a>(pub(in crate::link) Option<&'a Counters>);
 impl Tally<'_> {
     /// Counts bytes that were lost on purpose.
     pub(in crate::link) fn dropped(&self, data: &Bytes) {
-        self.count(|counters| &counters.dropped_bytes, data.len() as u64);
-    }
-
-    fn count(&self, counter: impl Fn(&Counters) -> &Counter, n: u64) {
         if let Some(counters) = self.0 {
-            counter(counters).add(n);
+            counters.dropped_bytes.add(data.len() as u64);
         }
     }
 }
@@ -103,20 +102,19 @@ impl Tally<'_> {
 impl Schedule<'_> {
     /// Lets `item` go at `due`, and not before those that went in earlier.
     pub(in crate::link) fn at(&mut self, due: Instant, item: Item) {
-        if let (Some(counters), true) = (self.tally.0, due > self.arrived) {
-            counters.delayed(&item);
+        if due > self.arrived {
+            self.tell(|counters| counters.delayed(&item));
         }
         self.keep(Some(due), item);
     }
 
     /// Keeps `item`, and all behind it, until the toxic changes or goes.
     pub(in crate::link) fn hold(&mut self, item: Item) {
-        if let Some(counters) = self.tally.0 {
+        let begins = self.queue.back().is_none_or(|held| held.due.is_some());
+        self.tell(|counters| {
             counters.stalled_bytes.add(item.bytes() as u64);
-            if self.queue.back().is_none_or(|held| held.due.is_some()) {
-                counters.stalls.add(1);
-            }
-        }
+            counters.stalls.add(u64::from(begins));
+        });
         self.keep(None, item);
     }
 
@@ -148,21 +146,36 @@ impl Schedule<'_> {
 
     /// Loses `data` on purpose.
     pub(in crate::link) fn discard(&mut self, data: &Bytes) {
-        self.tally.dropped(data);
+        self.count(|counters| &counters.dropped_bytes, data.len() as u64);
     }
 
-    /// Adds `n` to a counter.
+    /// Adds `n` to a counter, of the link and of the toxic.
     pub(in crate::link) fn count(&mut self, counter: impl Fn(&Counters) -> &Counter, n: u64) {
-        self.tally.count(counter, n);
+        if n > 0 {
+            self.tell(|counters| counter(counters).add(n));
+        }
+    }
+
+    /// Tells the counters of the link and of the toxic.
+    fn tell(&mut self, count: impl Fn(&Counters)) {
+        if let Some(link) = self.tally.0 {
+            self.mark.count(link, count);
+        }
     }
 
     fn keep(&mut self, due: Option<Instant>, item: Item) {
+        if let (Item::Abort(cut), false) = (&item, self.passes_abort) {
+            self.mark.wants(*cut);
+        }
         *self.cost += item.cost();
         self.queue.push_back(Held { arrived: self.arrived, due, item });
     }
 
     /// Ends the connection now, whatever is under way.
     pub(in crate::link) fn cut(&mut self, cut: Cut) {
+        if !self.passes_abort {
+            self.mark.wants(cut);
+        }
         self.cut.get_or_insert(cut);
     }
 }
@@ -178,6 +191,9 @@ struct Held {
 pub(in crate::link) struct Stage {
     /// Identity of the toxic.
     pub(in crate::link) toxic: u64,
+    /// Which of the toxic's updates it has followed.
+    pub(in crate::link) revision: u64,
+    mark: Mark,
     shaper: Box<dyn Shaper>,
     queue: VecDeque<Held>,
     cost: usize,
@@ -185,13 +201,15 @@ pub(in crate::link) struct Stage {
 }
 
 impl Stage {
-    pub(in crate::link) fn new(toxic: u64, shaper: Box<dyn Shaper>) -> Self {
-        Self { toxic, shaper, queue: VecDeque::new(), cost: 0, cut: None }
+    pub(in crate::link) fn new(toxic: u64, revision: u64, mark: Mark, shaper: Box<dyn Shaper>) -> Self {
+        Self { toxic, revision, mark, shaper, queue: VecDeque::new(), cost: 0, cut: None }
     }
 
     pub(in crate::link) fn push(&mut self, now: Instant, item: Item, tally: Tally<'_>) {
-        let Self { queue, cost, cut, .. } = self;
-        self.shaper.shape(now, item, &mut Schedule { queue, cost, cut, arrived: now, tally });
+        let Self { queue, cost, cut, mark, .. } = self;
+        let passes_abort = matches!(item, Item::Abort(_));
+        let mut schedule = Schedule { queue, cost, cut, mark, arrived: now, passes_abort, tally };
+        self.shaper.shape(now, item, &mut schedule);
     }
 
     /// The next item that is due, and when it was.
@@ -208,8 +226,9 @@ impl Stage {
     /// Lets the shaper act if its time has come; says whether it cut the connection.
     pub(in crate::link) fn expire(&mut self, now: Instant, tally: Tally<'_>) -> Option<Cut> {
         if self.shaper.deadline().is_some_and(|deadline| deadline <= now) {
-            let Self { queue, cost, cut, .. } = self;
-            self.shaper.expire(now, &mut Schedule { queue, cost, cut, arrived: now, tally });
+            let Self { queue, cost, cut, mark, .. } = self;
+            let mut schedule = Schedule { queue, cost, cut, mark, arrived: now, passes_abort: false, tally };
+            self.shaper.expire(now, &mut schedule);
         }
         self.cut.take()
     }
@@ -220,14 +239,12 @@ impl Stage {
         [due, self.shaper.deadline()].into_iter().flatten().min()
     }
 
-    /// Goes on with another shaper, for which what is held counts as having arrived when it did.
+    /// Goes on as another stage, for which what is held counts as having arrived when it did.
     ///
     /// What was due has been shaped, and only waits for the next stage to take it.
-    pub(in crate::link) fn reshape(&mut self, shaper: Box<dyn Shaper>, now: Instant) {
-        self.shaper = shaper;
-        self.cost = 0;
+    pub(in crate::link) fn reshape(&mut self, new: Self, now: Instant) {
         let mut was_due = true;
-        for held in std::mem::take(&mut self.queue) {
+        for held in std::mem::replace(self, new).queue {
             was_due &= held.due.is_some_and(|due| due <= now);
             match was_due {
                 true => {

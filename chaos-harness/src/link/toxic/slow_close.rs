@@ -25,7 +25,11 @@ impl Kind for SlowClose {
     }
 
     fn shaper(&self, _birth: &Birth<'_>) -> Box<dyn Shaper> {
-        Box::new(LateEnd(self.delay))
+        Box::new(LateEnd { delay: self.delay, share: 1.0 })
+    }
+
+    fn has_size(&self) -> bool {
+        true
     }
 
     fn describe(&self) -> String {
@@ -37,7 +41,10 @@ impl Kind for SlowClose {
     }
 }
 
-struct LateEnd(Duration);
+struct LateEnd {
+    delay: Duration,
+    share: f64,
+}
 
 impl Shaper for LateEnd {
     fn is_opaque(&self) -> bool {
@@ -45,7 +52,11 @@ impl Shaper for LateEnd {
     }
 
     fn shape(&mut self, now: Instant, item: Item, schedule: &mut Schedule<'_>) {
-        let due = if matches!(item, Item::Fin | Item::Abort(_)) { now + self.0 } else { now };
+        let due = if matches!(item, Item::Fin | Item::Abort(_)) { now + self.delay.mul_f64(self.share) } else { now };
         schedule.at(due, item);
+    }
+
+    fn scale(&mut self, share: f64) {
+        self.share = share;
     }
 }

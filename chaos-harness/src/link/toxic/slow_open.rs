@@ -29,7 +29,11 @@ impl Kind for SlowOpen {
     }
 
     fn shaper(&self, _birth: &Birth<'_>) -> Box<dyn Shaper> {
-        Box::new(LateOpen(self.delay))
+        Box::new(LateOpen { delay: self.delay, share: 1.0 })
+    }
+
+    fn has_size(&self) -> bool {
+        true
     }
 
     fn describe(&self) -> String {
@@ -45,7 +49,10 @@ impl Kind for SlowOpen {
     }
 }
 
-struct LateOpen(Duration);
+struct LateOpen {
+    delay: Duration,
+    share: f64,
+}
 
 impl Shaper for LateOpen {
     fn is_opaque(&self) -> bool {
@@ -53,7 +60,11 @@ impl Shaper for LateOpen {
     }
 
     fn shape(&mut self, now: Instant, item: Item, schedule: &mut Schedule<'_>) {
-        let due = if matches!(item, Item::Open) { now + self.0 } else { now };
+        let due = if matches!(item, Item::Open) { now + self.delay.mul_f64(self.share) } else { now };
         schedule.at(due, item);
+    }
+
+    fn scale(&mut self, share: f64) {
+        self.share = share;
     }
 }

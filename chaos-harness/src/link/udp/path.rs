@@ -55,7 +55,7 @@ impl Path {
         if !entry.toxic.direction.covers(self.way) {
             return self.remove(entry.id, now, counters);
         }
-        let mut stage = Stage::new(entry.id, &entry.toxic, Dice::new(seed, 0, entry.id).way(self.way));
+        let mut stage = Stage::new(entry.id, &entry.toxic, Dice::new(seed, 0, entry.id).way(self.way, 0));
         match self.stages.iter_mut().find(|old| old.toxic == entry.id) {
             Some(old) => {
                 // They are scheduled anew, as if the toxic had been like this from the start, and counted already.
