@@ -11,16 +11,13 @@ use super::Way;
 /// The key alone decides, so decisions do not depend on the order in which connections ask.
 #[derive(Clone, Copy)]
 pub(in crate::link) struct Dice {
-    key: [u8; 32],
+    /// Link seed, connection, toxic.
+    key: [u64; 3],
 }
 
 impl Dice {
     pub(in crate::link) fn new(seed: u64, connection: u64, toxic: u64) -> Self {
-        let mut key = [0; 32];
-        for (bytes, word) in key.chunks_exact_mut(8).zip([seed, connection, toxic]) {
-            bytes.copy_from_slice(&word.to_le_bytes());
-        }
-        Self { key }
+        Self { key: [seed, connection, toxic] }
     }
 
     /// The randomness of one toxic on one of the requests that it fits.
@@ -55,7 +52,11 @@ impl Dice {
     }
 
     fn stream(&self, stream: u64) -> ChaCha8Rng {
-        let mut rng = ChaCha8Rng::from_seed(self.key);
+        let mut key = [0; 32];
+        for (bytes, word) in key.chunks_exact_mut(8).zip(self.key) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+        let mut rng = ChaCha8Rng::from_seed(key);
         rng.set_stream(stream);
         rng
     }
