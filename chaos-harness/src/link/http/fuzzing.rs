@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::h2::PREFACE;
 use super::{Codec, GrpcCode, Http, HttpAction, Message, Part, RequestMatch, Requests, Rule};
 use crate::link::counters::{Counters, CountersSnapshot};
 use crate::link::toxic::{Cut, Item, Way};
@@ -66,17 +67,19 @@ impl Machine {
 
 /// Feeds arbitrary bytes as an arbitrary conversation under arbitrary toxics; panics when a guarantee is broken.
 ///
-/// The first byte chooses the toxics. Then come steps: a byte whose highest bit is the way and whose others are a
-/// length, and as many bytes; with a length of zero time goes on, a way ends or a toxic goes.
+/// The first byte says whether there are toxics (bit 0) and whether HTTP/2 is spoken from the start (bit 1), the second
+/// one which toxics. Then come steps: a byte whose highest bit is the way and whose others are a length, and as many
+/// bytes; with a length of zero time goes on, a way ends or a toxic goes.
 pub fn fuzz_http(input: &[u8]) {
-    let Some((options, mut rest)) = input.split_first() else { return };
-    let mut machine = Machine::new(false);
-    let acts = actions();
-    let ruled = options & 0x80 != 0;
-    for (id, act) in acts.into_iter().enumerate().filter(|(id, _)| ruled && options >> (id % 7) & 1 == 1) {
-        let when =
-            RequestMatch { path: Some("/*".to_owned()), every: Some(id as u64 % 3 + 1), ..RequestMatch::default() };
-        machine.rule(id as u64, when, act);
+    let Some((&[flags, toxics], mut rest)) = input.split_first_chunk() else { return };
+    let (mut machine, ruled) = (Machine::new(false), flags & 1 != 0);
+    for (id, act) in (0..).zip(actions()).filter(|(id, _)| ruled && toxics >> (id % 8) & 1 == 1) {
+        let when = RequestMatch { path: Some("/*".to_owned()), every: Some(id % 3 + 1), ..RequestMatch::default() };
+        machine.rule(id, when, act);
+    }
+    if flags & 2 != 0 {
+        machine.feed(Way::Up, PREFACE);
+        (machine.up, machine.fed) = (Vec::new(), 0);
     }
     let (mut up, mut down) = (Vec::new(), Vec::new());
     while let Some((step, after)) = rest.split_first() {

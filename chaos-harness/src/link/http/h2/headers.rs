@@ -12,7 +12,7 @@ use crate::link::http::message::{Answer, Edit, Request};
 use crate::link::http::rules::Plan;
 use crate::link::toxic::Way;
 
-/// Most that a header block may take, in bytes, over all its frames.
+/// Most that a header block may take, in bytes, over all its frames, and these as well.
 const BLOCK: usize = 256 << 10;
 
 /// A header block: the frame that began it and those that went on with it.
@@ -56,7 +56,7 @@ impl H2 {
             }
             None => Block::begin(header, &piece.bytes)?,
         };
-        if block.fragment.len() > BLOCK {
+        if block.fragment.len().max(block.raw.len()) > BLOCK {
             side.block = Some(block);
             return Err(Malformed);
         }
@@ -85,9 +85,9 @@ impl H2 {
         let outcome = match way {
             _ if self.cut.contains_key(&block.first.stream) => Outcome::Drop,
             _ if block.first.kind == frame::PUSH_PROMISE => Outcome::Pass,
-            Way::Up if block.first.stream > self.latest => self.request(block, fields.clone(), scene),
+            Way::Up if block.first.stream > self.latest => self.request(block, &fields, scene),
             Way::Up => Outcome::Pass,
-            Way::Down => self.response(block, fields.clone(), scene),
+            Way::Down => self.response(block, &fields, scene),
         };
         let stream = block.first.stream;
         let hpack = &mut self.side(way).hpack;
@@ -111,11 +111,11 @@ impl H2 {
         scene.send(way, stream, frames, delays);
     }
 
-    fn request(&mut self, block: &Block, mut fields: Vec<Field>, scene: &mut Scene<'_>) -> Outcome {
+    fn request(&mut self, block: &Block, fields: &[Field], scene: &mut Scene<'_>) -> Outcome {
         let stream = block.first.stream;
         self.latest = stream;
         let rules = if self.streams.len() < STREAMS { scene.rules } else { &[] };
-        let request = request_of(&fields);
+        let request = request_of(fields);
         let tunnel = request.method == "CONNECT";
         let Some(mut plan) = scene.requests.decide(rules, &request, scene.now, scene.counters) else {
             return Outcome::Pass;
@@ -132,8 +132,7 @@ impl H2 {
             return Outcome::Pass;
         }
         scene.counters.http_rewritten.add(1);
-        edit(&mut fields, &edits);
-        Outcome::Change(fields, vec![])
+        Outcome::Change(edited(fields.to_vec(), &edits), vec![])
     }
 
     /// Answers in place of the callee, which does not hear of the stream.
@@ -142,14 +141,14 @@ impl H2 {
         let mut fields = vec![(b":status".to_vec(), answer.status.to_string().into_bytes())];
         fields
             .extend(answer.headers.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.clone().into_bytes())));
-        edit(&mut fields, &plan.response);
+        let fields = edited(fields, &plan.response);
         let block = literal(fields.iter().map(|(name, value)| (&name[..], &value[..])));
         let frames = frame::header_frames(frame::HEADERS, frame::END_STREAM, stream, &[], &block);
         scene.counters.http_delayed.add(u64::from(!plan.hold_head.is_empty()));
         scene.send(Way::Down, stream, frames, plan.hold_head);
     }
 
-    fn response(&mut self, block: &Block, mut fields: Vec<Field>, scene: &mut Scene<'_>) -> Outcome {
+    fn response(&mut self, block: &Block, fields: &[Field], scene: &mut Scene<'_>) -> Outcome {
         let stream = block.first.stream;
         let Some(Stream { plan, .. }) = self.streams.get_mut(&stream) else { return Outcome::Pass };
         let status = fields.iter().find(|(name, _)| name == b":status").map(|(_, value)| &value[..]);
@@ -164,8 +163,7 @@ impl H2 {
         }
         scene.counters.http_delayed.add(u64::from(!delays.is_empty()));
         scene.counters.http_rewritten.add(u64::from(!edits.is_empty()));
-        edit(&mut fields, &edits);
-        Outcome::Change(fields, delays)
+        Outcome::Change(edited(fields.to_vec(), &edits), delays)
     }
 }
 
@@ -212,9 +210,10 @@ fn request_of(fields: &[Field]) -> Request<'_> {
     Request { method, target, headers: headers.collect() }
 }
 
-fn edit(fields: &mut Vec<Field>, edits: &[Edit]) {
+fn edited(mut fields: Vec<Field>, edits: &[Edit]) -> Vec<Field> {
     for edit in edits {
         fields.retain(|(name, _)| !name.eq_ignore_ascii_case(edit.name().as_bytes()));
         fields.extend(edit.header().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())));
     }
+    fields
 }
