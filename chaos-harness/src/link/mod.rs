@@ -60,9 +60,11 @@ mod gate;
 pub mod http;
 mod lane;
 mod name;
+#[cfg(not(target_os = "linux"))]
+mod no_spool;
 mod pump;
 mod socket;
-#[cfg_attr(not(target_os = "linux"), path = "no_spool.rs")]
+#[cfg(target_os = "linux")]
 mod spool;
 #[cfg(test)]
 mod tests;
@@ -84,6 +86,8 @@ pub use upstream::Upstream;
 
 use control::Link;
 use gate::Gate;
+#[cfg(not(target_os = "linux"))]
+use no_spool as spool;
 
 /// A TCP proxy that stands for one link.
 pub struct LinkProxy {

@@ -11,20 +11,18 @@ use super::Way;
 /// The key alone decides, so decisions do not depend on the order in which connections ask.
 #[derive(Clone, Copy)]
 pub(in crate::link) struct Dice {
-    /// Link seed, connection, toxic.
-    key: [u64; 3],
+    /// Link seed, connection or request, toxic, and which of the two the second is.
+    key: [u64; 4],
 }
 
 impl Dice {
     pub(in crate::link) fn new(seed: u64, connection: u64, toxic: u64) -> Self {
-        Self { key: [seed, connection, toxic] }
+        Self { key: [seed, connection, toxic, 0] }
     }
 
     /// The randomness of one toxic on one of the requests that it fits.
     pub(in crate::link) fn request(seed: u64, number: u64, toxic: u64) -> Self {
-        let mut dice = Self::new(seed, number, toxic);
-        dice.key[24] = 1;
-        dice
+        Self { key: [seed, number, toxic, 1] }
     }
 
     /// The randomness of a toxic on no connection: that of its profile.
