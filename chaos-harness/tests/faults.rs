@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use chaos_harness::environment::Environment;
 use chaos_harness::fault::{Fault, FaultKind, link, target};
+use chaos_harness::link::http::Message;
 use chaos_harness::link::toxic::{BlackHole, Ending, LimitData};
 use chaos_harness::link::udp::toxic::{Bandwidth, PeriodicLoss};
 use chaos_harness::runtime::RuntimeKind;
@@ -18,6 +19,9 @@ use tokio::net::UdpSocket;
 /// Long enough to tell from an answer of a healthy service, short enough to wait for.
 const SLOW: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_millis(900);
+
+/// The trace to which every request belongs.
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// What the answers of product hold, in the order in which they are asked for over UDP.
 const SKUS: [&str; 6] = ["tea-green", "tea-black", "tea-herbal", "coffee-beans", "mug-white", "pot-glass"];
@@ -49,6 +53,15 @@ fn cases() -> Vec<(Fault, Seen)> {
             link(USERS, "product").toxic(BlackHole { close_after: Some(SLOW), ..BlackHole::default() }).fault,
             Seen::Error,
         ),
+        (link(USERS, "product").http().get("/products").abort(503).fault, Seen::Error),
+        (link(USERS, "product").http().has_header("traceparent").nth_of_trace(1).abort(503).fault, Seen::Error),
+        (link(USERS, "product").http().path("/pro*").rate_limit(0, SLOW * 100).fault, Seen::Error),
+        (link(USERS, "product").http().delay(SLOW).fault, Seen::Slow),
+        (link(USERS, "product").http().every(1).delay_body(SLOW).fault, Seen::Slow),
+        (link(USERS, "product").http().first(1).truncate(10).fault, Seen::Error),
+        (link(USERS, "product").http().share(1.0).corrupt().fault, Seen::Answer),
+        (link(USERS, "product").http().set_header(Message::Request, "x-tenant", "a").fault, Seen::Answer),
+        (link(USERS, "product").http().drop_header(Message::Response, "content-type").fault, Seen::Answer),
         (link(USERS, "product").udp().loss(1.0).fault, Seen::Nothing),
         (link(USERS, "product").udp().down().toxic(PeriodicLoss { nth: 1 }).fault, Seen::Nothing),
         (link(USERS, "product").udp().burst_loss(0.99, 1e6).fault, Seen::Nothing),
@@ -119,7 +132,8 @@ async fn ask_over_http(environment: &Environment) -> Seen {
     let address = environment.address("product").unwrap();
     let client = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
     let asked = Instant::now();
-    let answer = async { client.get(format!("http://{address}/products")).send().await?.bytes().await };
+    let request = client.get(format!("http://{address}/products")).header("traceparent", TRACE);
+    let answer = async { request.send().await?.error_for_status()?.bytes().await };
     match answer.await {
         Err(error) if error.is_timeout() => Seen::Nothing,
         Err(_) => Seen::Error,
@@ -147,7 +161,8 @@ fn on_processes() {
 }
 
 async fn all(kind: RuntimeKind) {
-    let linked = pair().link_over(USERS, "product", Protocol::Udp).link_over("inventory", "product", Protocol::Udp);
+    let linked = pair().link_over(USERS, "product", Protocol::Http).link_over(USERS, "product", Protocol::Udp);
+    let linked = linked.link_over("inventory", "product", Protocol::Udp);
     let environment = start(kind, linked).await;
     for (fault, expected) in cases() {
         eventually("a healthy start", || async { ask(&environment, &fault).await == Seen::Answer }).await;

@@ -149,3 +149,51 @@ impl HttpRef {
         self.link.toxic(Http { when: self.when, act })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::{FaultKind, link};
+    use crate::safety::BlastRadius;
+    use crate::topology::{Protocol, Service, Topology, USERS};
+
+    fn topology(protocol: Protocol) -> Topology {
+        Topology::new("t").service(Service::new("web").cargo("p", "b")).link_over(USERS, "web", protocol)
+    }
+
+    #[test]
+    fn they_read_as_people_say_it() {
+        let http = || link("order", "inventory").http();
+        for (injection, text) in [
+            (http().grpc_abort(GrpcCode::Unavailable), "abort UNAVAILABLE on requests"),
+            (
+                http().get("/stock/*").header("x-tenant", "a").has_header("x-b").every(3).first(5).abort(500),
+                "abort 500 on every 3rd of the first 5 of GET /stock/* with x-tenant: a and x-b",
+            ),
+            (http().rate_limit(10, Duration::from_secs(60)), "limit of 10 per 1m on requests"),
+            (http().method("PUT").truncate(100), "truncate after 100 bytes on PUT"),
+            (http().drop_header(Message::Response, "etag"), "drop response header etag on requests"),
+            (link("order", "inventory").up().http().abort(503), "abort 503 on requests"),
+        ] {
+            assert_eq!(injection.fault.to_string(), format!("{text} on order -> inventory"));
+        }
+    }
+
+    #[test]
+    fn single_requests_of_a_trace_are_the_least_radius() {
+        let radius = |injection: Injection| injection.fault.radius();
+        let http = || link(USERS, "web").http().path("/a");
+        assert_eq!(radius(http().nth_of_trace(1).abort(503)), BlastRadius::SingleRequest);
+        assert_eq!(radius(http().abort(503)), BlastRadius::SingleService);
+    }
+
+    #[test]
+    fn they_need_a_link_declared_http() {
+        let abort = || link(USERS, "web").http().abort(503);
+        abort().validate(&topology(Protocol::Http)).unwrap();
+        let error = abort().validate(&topology(Protocol::Tcp)).unwrap_err().to_string();
+        assert!(error.starts_with("`abort 503 on requests on users -> web` needs http, but"), "{error}");
+        let error = link(USERS, "web").http().abort(99).validate(&topology(Protocol::Http)).unwrap_err();
+        assert!(error.to_string().contains("`status`: 99 is not within 200..=599"), "{error}");
+    }
+}

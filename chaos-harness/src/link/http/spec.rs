@@ -301,7 +301,7 @@ impl fmt::Display for RequestMatch {
             write!(f, "call {n} of each trace to ")?;
         }
         if let Some(n) = self.every {
-            write!(f, "every {n}th of ")?;
+            write!(f, "every {} of ", ordinal(n))?;
         }
         if self.share < 1.0 {
             write!(f, "{}% of ", (self.share * 1000.0).round() / 10.0)?;
@@ -320,4 +320,15 @@ impl fmt::Display for RequestMatch {
         }
         Ok(())
     }
+}
+
+/// `1st`, `2nd`, `11th`.
+fn ordinal(n: u64) -> String {
+    let ending = match (n % 10, n % 100) {
+        (1, rest) if rest != 11 => "st",
+        (2, rest) if rest != 12 => "nd",
+        (3, rest) if rest != 13 => "rd",
+        _ => "th",
+    };
+    format!("{n}{ending}")
 }

@@ -1,6 +1,6 @@
 //! Chosen HTTP requests, or their responses, are aborted, delayed, broken or changed; see [`link::http`](crate::link::http).
 
-use super::{InvalidField, Kind};
+use super::{Direction, InvalidField, Kind};
 use crate::link::CountersSnapshot;
 pub use crate::link::http::Http;
 
@@ -15,5 +15,10 @@ impl Kind for Http {
 
     fn bites(&self, counted: &CountersSnapshot) -> (u64, &'static str) {
         self.bites(counted)
+    }
+
+    /// An exchange goes both ways.
+    fn ways(&self, _: Direction) -> Direction {
+        Direction::Both
     }
 }

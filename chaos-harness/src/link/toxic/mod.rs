@@ -378,6 +378,10 @@ impl Shaper for Transparent {
     fn shape(&mut self, now: Instant, item: Item, schedule: &mut Schedule<'_>) {
         schedule.at(now, item);
     }
+
+    fn is_opaque(&self) -> bool {
+        true
+    }
 }
 
 /// Longest duration that a toxic accepts.
