@@ -68,11 +68,17 @@ impl Links {
         between(&self.udp, caller, callee).map(|(link, _)| link).collect()
     }
 
-    /// What every link has counted since it was bound, by the counters' names.
+    /// What the links of every pair have counted since they were bound, each pair once; where it is linked over TCP and
+    /// UDP, a name that both have stands for the sum.
     pub(super) fn counters(&self) -> impl Iterator<Item = Counted> + '_ {
-        let streams = self.streams.iter().map(|(pair, proxy)| (pair, proxy.counters().entries().collect()));
-        let udp = self.udp.iter().map(|(pair, (link, _))| (pair, link.counters().entries().collect()));
-        streams.chain(udp).map(|(pair, counted)| (pair.clone(), counted))
+        let mut counted = BTreeMap::<Pair, BTreeMap<_, u64>>::new();
+        let streams =
+            self.streams.iter().flat_map(|(pair, proxy)| proxy.counters().entries().map(move |it| (pair, it)));
+        let udp = self.udp.iter().flat_map(|(pair, (link, _))| link.counters().entries().map(move |it| (pair, it)));
+        for (pair, (name, count)) in streams.chain(udp) {
+            *counted.entry(pair.clone()).or_default().entry(name).or_default() += count;
+        }
+        counted.into_iter()
     }
 
     /// Where `caller` finds the instances of each of its callees.
@@ -126,5 +132,24 @@ fn bind_stream(protocol: Protocol, host: IpAddr, seed: u64) -> Result<LinkProxy,
     match protocol {
         Protocol::Http => LinkProxy::bind_http(host, seed),
         Protocol::Tcp | Protocol::Udp => LinkProxy::bind(host, seed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology::Service;
+
+    #[tokio::test]
+    async fn a_pair_linked_twice_is_counted_once() {
+        let service = |name| Service::new(name).cargo("p", "b");
+        let topology = Topology::new("pair").service(service("a")).service(service("b"));
+        let topology = topology.link("a", "b").link_over("a", "b", Protocol::Udp);
+        let links = Links::bind(&topology, Ipv4Addr::LOCALHOST.into(), 1).unwrap();
+        let pair = (InstanceId::new("a", 1), InstanceId::new("b", 1));
+        let counted: Vec<_> = links.counters().filter(|(other, _)| *other == pair).collect();
+        let [(_, counted)] = counted.as_slice() else { panic!("{counted:?}") };
+        assert!(counted.contains_key("accepted") && counted.contains_key("datagrams_up"), "{counted:?}");
+        links.shut_down().await;
     }
 }

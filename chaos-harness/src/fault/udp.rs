@@ -9,7 +9,7 @@ use super::{Attestation, FaultError, FaultKind, Injected, protocol};
 use crate::environment::Environment;
 use crate::link::udp::toxic::{BurstLoss, Delay};
 use crate::link::udp::{UdpCountersSnapshot, UdpLink, UdpToxic, UdpToxicSpec};
-use crate::link::{Direction, LinkError};
+use crate::link::{Direction, LinkError, LinkName};
 use crate::runtime::Capability;
 use crate::topology::{Protocol, Topology};
 
@@ -33,6 +33,10 @@ impl FaultKind for UdpFault {
 
     fn services(&self) -> Vec<&str> {
         vec![&self.callee]
+    }
+
+    fn link(&self) -> Option<LinkName> {
+        Some(LinkName::new(&self.caller, &self.callee))
     }
 
     fn requires(&self) -> &'static [Capability] {

@@ -133,6 +133,11 @@ fn told(name: &str, count: u64) -> String {
         "reset" | "refused" | "aborted" | "closed" | "limited" => {
             format!("{} {name}", words::count(number, "connection"))
         }
+        "dropped" | "delayed" | "duplicated" | "reordered" | "corrupted" | "overflowed" => {
+            format!("{} {name}", words::count(number, "datagram"))
+        }
+        "unreachable" => format!("{} without a callee", words::count(number, "datagram")),
+        "evicted" => format!("{} evicted", words::count(number, "session")),
         "upstream_failed" => format!("{} without a callee", words::count(number, "connection")),
         "stalls" => words::count(number, "stall"),
         _ => format!("{count} {}", name.replace('_', " ")),
@@ -151,7 +156,7 @@ mod tests {
             ("reset", 3, "3 connections reset"),
             ("http_rate_limited", 2, "2 HTTP messages rate limited"),
             ("delayed_opens", 4, "4 delayed opens"),
-            ("duplicated", 7, "7 duplicated"),
+            ("duplicated", 7, "7 datagrams duplicated"),
         ];
         for (name, count, words) in cases {
             assert_eq!(told(name, count), words);
