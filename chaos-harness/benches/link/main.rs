@@ -4,11 +4,13 @@
 //! `cargo bench -p chaos-harness --bench link` prints tables and writes `target/chaos/bench/link.json`.
 //! Each proxy is a process with one thread. Under load it has the second core, and who calls and who answers share
 //! the first; for one request at a time all share one core, since to wake a core that sleeps costs more than any proxy.
-//! Names of parts after `--` choose: requests, one, bulk, latency, through, connections.
+//! Names of parts after `--` choose: requests, one, bulk, latency, bandwidth, through,
+//! connections.
 //! The contenders take turns, round after round, and each figure is the median of its rounds.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs, unreachable_pub, reason = "a program of its own")]
 
+mod bandwidth;
 mod connections;
 mod contender;
 mod cpu;
@@ -39,6 +41,7 @@ fn main() {
     }
     let tables = Tables::measure();
     let latency = wanted("latency").then(toxics::latency);
+    let bandwidth = wanted("bandwidth").then(measure_bandwidth);
     let through_latency = wanted("through").then(toxics::throughput_through_latency);
     let connections = wanted("connections").then(connections::measure);
     write(&Results {
@@ -47,6 +50,7 @@ fn main() {
         one_at_a_time_p50_us: tables.one.rows(),
         bulk_mb_per_second: tables.bulk.rows(),
         latency,
+        bandwidth,
         through_latency,
         connections,
     });
@@ -122,6 +126,20 @@ impl Tables {
     }
 }
 
+/// In this process, on all cores.
+fn measure_bandwidth() -> Vec<bandwidth::Row> {
+    println!("bandwidth over 5 s (bar 1%)");
+    let rows = bandwidth::run();
+    for bandwidth::Row { rate, connections, shared, error, fairness, .. } in &rows {
+        let kind = if *shared { "shared" } else { "each" };
+        println!(
+            "  {rate:>9} B/s {kind:<6} {connections:>3} connections: {:+.3}%, fairness {fairness:.3}",
+            error * 100.0
+        );
+    }
+    rows
+}
+
 /// What is written, for others to compare with.
 #[derive(Serialize)]
 struct Results {
@@ -130,6 +148,7 @@ struct Results {
     one_at_a_time_p50_us: Vec<Row>,
     bulk_mb_per_second: Vec<Row>,
     latency: Option<Vec<toxics::Exactness>>,
+    bandwidth: Option<Vec<bandwidth::Row>>,
     through_latency: Option<f64>,
     connections: Option<connections::Connections>,
 }

@@ -5,6 +5,7 @@
 //! | `mod.rs` | [`Toxic`], the `Kind` and `Shaper` traits, the list of kinds |
 //! | `schedule.rs` | `Item`, `Schedule`, `Stage`: what a shaper gives out, and when |
 //! | `shared.rs` | what the shapers of one toxic share |
+//! | `field.rs` | what can be wrong with a value |
 //! | `dice.rs` | which connections a toxic affects by chance, and the randomness it gets |
 //! | `selection.rs` | which connections a toxic affects by their number |
 //! | `profile.rs`, `timeline.rs` | when a toxic acts: as data, and its course |
@@ -31,6 +32,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod dice;
+mod field;
 mod mark;
 mod profile;
 mod schedule;
@@ -40,6 +42,9 @@ mod timeline;
 
 use super::CountersSnapshot;
 pub(super) use dice::Dice;
+pub(super) use field::check_duration;
+use field::time;
+pub use field::{InvalidField, LONGEST};
 pub(super) use mark::{Mark, Marks};
 pub use profile::Profile;
 use schedule::Schedule;
@@ -256,23 +261,6 @@ pub(super) enum Way {
     Down,
 }
 
-/// A field whose value makes no sense.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{field}`: {problem}")]
-pub struct InvalidField {
-    /// Name of the field, as it is serialised.
-    pub field: &'static str,
-    /// What is wrong with it and what is allowed.
-    pub problem: String,
-}
-
-impl InvalidField {
-    /// Says what is wrong with `field`.
-    pub fn new(field: &'static str, problem: impl fmt::Display) -> Self {
-        Self { field, problem: problem.to_string() }
-    }
-}
-
 /// What each kind of toxic tells the link about itself.
 pub(super) trait Kind {
     /// Whether the values make sense.
@@ -382,21 +370,4 @@ impl Shaper for Transparent {
     fn is_opaque(&self) -> bool {
         true
     }
-}
-
-/// Longest duration that a toxic accepts.
-pub const LONGEST: Duration = Duration::from_secs(3600);
-
-/// `5s`, `1m 30s`.
-fn time(duration: Duration) -> impl fmt::Display {
-    humantime::format_duration(duration)
-}
-
-pub(super) fn check_duration(field: &'static str, duration: Duration) -> Result<(), InvalidField> {
-    if duration > LONGEST {
-        let problem =
-            format!("{} is longer than {}", humantime::format_duration(duration), humantime::format_duration(LONGEST));
-        return Err(InvalidField::new(field, problem));
-    }
-    Ok(())
 }
