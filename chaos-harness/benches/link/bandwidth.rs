@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const WINDOW: Duration = Duration::from_secs(5);
 /// Until all connections are up and have something to send.
-const WARM_UP: Duration = Duration::from_millis(300);
+const WARM_UP: Duration = Duration::from_secs(1);
 
 /// One rate, measured.
 #[derive(Debug, Serialize)]

@@ -11,8 +11,8 @@ use super::{Birth, CountersSnapshot, InvalidField, Item, Kind, Schedule, Shaper,
 
 /// Bytes arrive at `rate` at most, evenly, as over a line of that capacity.
 ///
-/// A sender that is faster has to wait: the link holds about 100 ms worth of its bytes, the rest is left to the
-/// buffers of the system. Who was silent has saved nothing up: what it sends then takes its time too.
+/// A sender that is faster has to wait: the link holds about 100 ms worth of bytes, the rest is left to the buffers
+/// of the system. Who was silent has saved nothing up: what it sends then takes its time too.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bandwidth {
@@ -144,6 +144,7 @@ struct Slot {
 struct Throttle {
     line: Arc<Mutex<Line>>,
     piece: usize,
+    /// What all senders on the line may hold together, in bytes.
     appetite: usize,
     born: Instant,
     /// Bytes that wait.
@@ -188,7 +189,8 @@ impl Shaper for Throttle {
     }
 
     fn appetite(&self) -> usize {
-        self.appetite
+        let senders = self.line.lock().senders.max(1);
+        (self.appetite / senders).max(*HELD_BYTES.start() as usize)
     }
 }
 
