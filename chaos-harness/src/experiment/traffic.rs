@@ -11,13 +11,11 @@ use crate::topology::InstanceId;
 /// How often the links are read, besides at the edges of phases.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-type ByPair = BTreeMap<(InstanceId, InstanceId), BTreeMap<&'static str, u64>>;
-
 /// What the links had counted when they were last read.
 #[derive(Debug)]
 pub(super) struct TrafficWatch {
     at: Duration,
-    before: ByPair,
+    before: BTreeMap<(InstanceId, InstanceId), BTreeMap<&'static str, u64>>,
 }
 
 impl TrafficWatch {
@@ -35,27 +33,16 @@ impl TrafficWatch {
     pub(super) fn read(&mut self, now: Duration, readings: impl Iterator<Item = Counted>) -> TrafficInterval {
         let is_first = self.before.is_empty();
         let mut links: BTreeMap<LinkName, LinkInterval> = BTreeMap::new();
-        let counted = by_pair(readings);
-        for (pair, counters) in &counted {
+        for (pair, counters) in readings {
             let link = LinkName::new(&pair.0.service, &pair.1.service);
             let empty = LinkInterval { link: link.clone(), open: 0, counted: BTreeMap::new() };
-            add(links.entry(link).or_insert(empty), counters, self.before.get(pair));
+            add(links.entry(link).or_insert(empty), &counters, self.before.get(&pair));
+            self.before.insert(pair, counters);
         }
-        self.before = counted;
         let links = links.into_values().filter(|link| is_first || link.open > 0 || !link.counted.is_empty()).collect();
         let from = std::mem::replace(&mut self.at, now);
         TrafficInterval { from_us: micros(from), until_us: micros(now), links }
     }
-}
-
-/// Two instances may be joined twice, over TCP and over UDP: their counters are summed before anything is compared.
-fn by_pair(readings: impl Iterator<Item = Counted>) -> ByPair {
-    let mut counted = ByPair::new();
-    for (pair, counters) in readings {
-        let sum = counted.entry(pair).or_default();
-        counters.into_iter().for_each(|(name, count)| *sum.entry(name).or_default() += count);
-    }
-    counted
 }
 
 /// Adds what one pair of instances counted since `before`. A count below an earlier one began again at zero.
@@ -114,20 +101,6 @@ mod tests {
         }
         assert_eq!(traffic.each[0].counted["bytes_up"], [110, 520, 420, 5]);
         assert_eq!(traffic.each[0].total("bytes_up"), 130 + 25 + 900);
-    }
-
-    #[test]
-    fn a_pair_that_is_joined_over_tcp_and_udp_is_counted_once() {
-        let mut watch = TrafficWatch::new(ms(0));
-        let mut traffic = Traffic::default();
-        for at in 1..=3 {
-            let tcp = reading(1, 1, &[("bytes_up", at * 1_000), ("active", 2)]);
-            let udp = reading(1, 1, &[("bytes_up", at), ("dropped", at), ("active_sessions", 1)]);
-            traffic.push(watch.read(ms(at), [tcp, udp].into_iter()));
-        }
-        let [link] = traffic.each.as_slice() else { panic!("{traffic:?}") };
-        assert_eq!(link.counted["bytes_up"], [1_001, 1_001, 1_001]);
-        assert_eq!((link.total("dropped"), link.open.as_slice()), (3, [3, 3, 3].as_slice()));
     }
 
     #[test]

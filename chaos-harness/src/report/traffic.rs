@@ -138,9 +138,10 @@ fn told(name: &str, count: u64) -> String {
         "stalls" => words::count(number, "stall"),
         "slices" => words::count(number, "slice"),
         "closings" => format!("port closed {}", words::count(number, "time")),
-        "dropped" | "delayed" | "duplicated" | "reordered" | "corrupted" | "overflowed" | "unreachable" => {
+        "dropped" | "delayed" | "duplicated" | "reordered" | "corrupted" | "overflowed" => {
             format!("{} {name}", words::count(number, "datagram"))
         }
+        "unreachable" => format!("{} without a callee", words::count(number, "datagram")),
         "evicted" => format!("{} {name}", words::count(number, "session")),
         _ => format!("{count} {}", name.replace('_', " ")),
     }
@@ -192,7 +193,7 @@ mod tests {
         1200 datagrams reordered
         1200 datagrams corrupted
         1200 datagrams overflowed
-        1200 datagrams unreachable
+        1200 datagrams without a callee
         1200 sessions evicted
         ");
     }
