@@ -74,7 +74,6 @@ fn cases() -> Vec<(Fault, Seen)> {
         (link(USERS, "product").every(1).reset().fault, Seen::Error),
         (link(USERS, "product").pulse(Duration::ZERO, HOLD).black_hole().fault, Seen::Nothing),
         (link(USERS, "product").square(2 * HOLD, HOLD).refuse().fault, Seen::Error),
-        (link(USERS, "product").ramp(Duration::from_micros(1)).latency(SLOW).fault, Seen::Slow),
         (target("product").kill().fault, Seen::Error),
         (target("product").pause().fault, Seen::Nothing),
         (target("product").stop().fault, Seen::Error),
