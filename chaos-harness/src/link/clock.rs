@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use super::control::Link;
 use super::timer::Alarm;
@@ -24,8 +23,8 @@ impl Future for Clock {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.alarm.acknowledge(Instant::now());
-        let Some(next) = self.link.turn(Instant::now()) else { return Poll::Ready(()) };
+        let now = self.alarm.acknowledge();
+        let Some(next) = self.link.turn(now) else { return Poll::Ready(()) };
         self.alarm.set(Some(next), cx);
         Poll::Pending
     }

@@ -219,8 +219,7 @@ impl Driver {
         let connection = Arc::clone(&self.connection);
         let (client, upstream) = (Some(&connection.client), connection.upstream.get());
         let totals = &self.link.totals;
-        let now = Instant::now();
-        self.alarm.acknowledge(now);
+        let now = self.alarm.acknowledge();
         let up = Pump { lane: &mut lanes.up, source: client, sink: upstream, totals }.run(now, cx);
         let down = Pump { lane: &mut lanes.down, source: upstream, sink: client, totals }.run(now, cx);
         let more = self.handle(Way::Up, up, lanes) | self.handle(Way::Down, down, lanes) | self.poll_resets(lanes, cx);

@@ -148,6 +148,7 @@ impl Future for Relay {
         let this = &mut *self;
         let shared = Arc::clone(&this.shared);
         shared.task.register(cx.waker());
+        this.alarm.acknowledge();
         let mut state = shared.state.lock();
         let counters = &shared.counters;
         let more_up = this.read_callers(&mut state, counters, cx);
@@ -159,7 +160,6 @@ impl Future for Relay {
         state.down.advance(now, counters);
         this.send_to_callers(&mut state, counters);
         this.sessions.expire(now, counters);
-        this.alarm.acknowledge(now);
         let deadlines = [state.up.deadline(), state.down.deadline(), this.sessions.deadline()];
         this.alarm.set(deadlines.into_iter().flatten().min(), cx);
         if more_up || more_down {
