@@ -11,6 +11,7 @@ use crate::journal::TestRef;
 use crate::lab::{Lab, Settings};
 use crate::report::text::{self, Style};
 use crate::runtime::RuntimeChoice;
+use crate::safety::guard;
 
 /// Runs the body of a chaos test on a multi-thread runtime of its own.
 ///
@@ -22,9 +23,12 @@ where
     Body: Future<Output = T>,
     T: Outcome,
 {
+    guard::stand();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure(format!("no runtime for the test: {error}")))?;
-    let lab = Lab::new(read(&settings)?);
+    let settings = read(&settings)?;
+    guard::allow(&settings.test.test);
+    let lab = Lab::new(settings);
     let (outcome, left) = runtime.block_on(async {
         let outcome = AssertUnwindSafe(body(lab.clone())).catch_unwind().await;
         (outcome, lab.clean_up().await)

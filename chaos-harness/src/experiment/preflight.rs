@@ -21,7 +21,7 @@ pub(super) struct Opened {
 pub(super) async fn open(lab: &Lab, plan: &Plan, clock: Clock) -> Result<Opened> {
     let began = clock.now();
     let swept = sweep(false).await;
-    let id = EnvironmentId::new(&plan.topology.name);
+    let id = EnvironmentId::new(&plan.topology.name).with_limit(plan.limits.duration);
     let (runtime, choice) = choose(lab.settings().runtime, &id).await?;
     let runtime: Arc<dyn Runtime> = Arc::from(runtime);
     lab.opened(runtime.clone());

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::RuntimeKind;
+use crate::safety::undo::UndoError;
 use crate::topology::InstanceId;
 
 /// A failure of a runtime, with what can be done about it.
@@ -112,6 +113,9 @@ pub enum RuntimeError {
         /// Each, by name, with the reason.
         what: Vec<String>,
     },
+    /// The undo log could not be kept.
+    #[error(transparent)]
+    Undo(#[from] Box<UndoError>),
     /// A system call failed.
     #[error("could not {action}: {source}")]
     Io {
@@ -120,6 +124,12 @@ pub enum RuntimeError {
         /// The system's reason.
         source: std::io::Error,
     },
+}
+
+impl From<UndoError> for RuntimeError {
+    fn from(error: UndoError) -> Self {
+        Self::Undo(Box::new(error))
+    }
 }
 
 impl RuntimeError {
