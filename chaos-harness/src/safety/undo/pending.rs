@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Header, Line, UndoError, UndoStep, now_ms, remove};
-use crate::runtime::{RuntimeKind, is_owner_gone, remove_environment};
+use crate::runtime::{RuntimeKind, ask_owner_to_end, is_owner_gone, remove_environment};
 
 /// An environment with an undo log.
 #[derive(Clone, Debug)]
@@ -76,6 +76,11 @@ impl Pending {
     /// Whether the process that made it is known to be gone.
     pub fn is_orphaned(&self) -> bool {
         is_owner_gone(&self.header.owner)
+    }
+
+    /// Sends `SIGTERM` to the process that made it, if that is still there.
+    pub(crate) fn ask_owner_to_end(&self) {
+        ask_owner_to_end(&self.header.owner);
     }
 
     /// Whether its time is up.
