@@ -83,8 +83,8 @@ async fn cancels(lab: Lab) -> chaos_harness::Result<()> {
 async fn clashes(lab: Lab) -> chaos_harness::Result<()> {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let topology =
-        Topology::new("clash").service(service("inventory").env("LISTEN", address)).service(service("product"));
+    let clashing = service("product").env("LISTEN", address).within(3.secs());
+    let topology = Topology::new("clash").service(clashing);
     let error = lab.start(Plan::new("clash", 1, topology)).await.unwrap_err();
     println!("refused: {error}");
     Ok(())
