@@ -90,6 +90,19 @@ async fn clashes(lab: Lab) -> chaos_harness::Result<()> {
     Ok(())
 }
 
+/// It pauses a container that was there before.
+#[chaos_test]
+#[ignore = "ended by the tests of this file"]
+async fn touches_existing(lab: Lab) -> chaos_harness::Result<Verdict> {
+    let container = std::env::var("EXISTING").unwrap();
+    let topology = Topology::new("existing").service(Service::new("product").existing(container).http("/health/ready"));
+    let mut session = lab.start(Plan::new("existing", 1, topology)).await?;
+    let fault = session.inject(target("product").pause()).await?;
+    session.hold(Duration::from_secs(std::env::var("HOLD").unwrap().parse().unwrap())).await?;
+    session.roll_back(fault).await?;
+    session.judge().await
+}
+
 /// A victim on its way.
 pub(crate) struct Victim {
     pub(crate) process: Child,
@@ -100,6 +113,11 @@ impl Victim {
     /// Starts one of the tests above as the leader of a process group, with a folder of its own. What is built
     /// already is not built again.
     pub(crate) fn start(test: &str, runtime: &str) -> Self {
+        Self::start_with(test, runtime, &[])
+    }
+
+    /// The same, with more environment variables.
+    pub(crate) fn start_with(test: &str, runtime: &str, variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let build = chaos_dir().join("build");
         std::fs::create_dir_all(&build).unwrap();
@@ -108,6 +126,7 @@ impl Victim {
             .args(["--ignored", "--exact", &format!("victim::{test}"), "--nocapture"])
             .env("CHAOS_DIR", folder.path())
             .env("CHAOS_RUNTIME", runtime)
+            .envs(variables.iter().copied())
             .process_group(0)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
