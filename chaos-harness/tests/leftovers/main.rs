@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod ends;
+mod engine;
 mod existing;
 mod moments;
 mod traces;
