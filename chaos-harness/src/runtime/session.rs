@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustix::process::{Pid, getpid};
 
 /// Every label of the harness begins with this.
+#[cfg(feature = "docker")]
 pub(crate) const PREFIX: &str = "chaos-harness.";
 /// The label that everything of the harness carries; its value is the environment.
 pub(crate) const LABEL_ENVIRONMENT: &str = "chaos-harness.environment";
@@ -56,6 +57,7 @@ impl Owner {
         Self { pid, started: start_time(pid).unwrap_or_default(), machine: machine() }
     }
 
+    #[cfg(feature = "docker")]
     pub(crate) fn from_labels(labels: &std::collections::HashMap<String, String>) -> Option<Self> {
         labels.get(LABEL_OWNER)?.parse().ok()
     }
