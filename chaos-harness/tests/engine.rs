@@ -7,6 +7,7 @@ use chaos_harness::experiment::{Expectation, Plan};
 use chaos_harness::hypothesis::{Aborted, Inconclusive, Scope};
 use chaos_harness::journal::{Event, Journal, Phase, What};
 use chaos_harness::prelude::*;
+use chaos_harness::runtime::State;
 use chaos_harness::topology::InstanceId;
 
 /// `inventory` -> `product`; nobody asks inventory unless a test does.
@@ -112,6 +113,41 @@ async fn too_many_errors_abort_and_undo(lab: Lab) -> chaos_harness::Result<()> {
     assert!(journal.took < Some(20.secs()), "{:?}", journal.took);
     assert!(journal.injections[0].gone.as_ref().is_some_and(|gone| gone.shown), "{:?}", journal.injections[0]);
     Ok(())
+}
+
+#[chaos_test(runtime = "process")]
+async fn conditions_of_its_own_abort(lab: Lab) -> chaos_harness::Result<()> {
+    let lab = apart(lab);
+    let slow = |lab: &Lab, condition| {
+        let experiment = lab.experiment(pair()).load(browse()).baseline(500.millis()).abort_when(condition);
+        let slow = link(USERS, "product").latency(200.millis()).hold(8.secs());
+        experiment.inject(slow).hypothesis(hypothesis!(availability > 95%)).recovery_within(5.secs())
+    };
+    let verdict = slow(&lab, hypothesis!(p50 > 150ms)).run().await?;
+    let Verdict::Aborted { condition: Aborted::Condition { finding } } = &verdict else { panic!("{verdict}") };
+    assert_eq!(finding.hypothesis.to_string(), "p50 > 150ms");
+    assert!(last(&lab).took < Some(8.secs()), "before the end of the hold");
+    let verdict = slow(&lab, hypothesis!(p50 > 300ms)).run().await?;
+    assert!(verdict.is_upheld(), "{verdict}");
+    let error = slow(&lab, hypothesis!(mttr > 1s)).run().await.unwrap_err().to_string();
+    assert!(error.starts_with("`mttr > 1s` cannot stop an experiment"), "{error}");
+    let error = slow(&lab, hypothesis!(p50("/nowhere") > 1s)).run().await.unwrap_err().to_string();
+    assert!(error.contains("names a route that the load does not send"), "{error}");
+    Ok(())
+}
+
+#[chaos_test(runtime = "process")]
+async fn a_step_reaches_no_further_than_allowed(lab: Lab) -> chaos_harness::Result<()> {
+    let lab = apart(lab);
+    let mut plan = Plan::new("steps", 1, pair());
+    plan.limits.radius = BlastRadius::SingleService;
+    let mut session = lab.start(plan).await?;
+    let _first = session.inject(target("product").pause()).await?;
+    let error = session.inject(target("inventory").pause()).await.unwrap_err().to_string();
+    assert!(error.contains("blast radius is entire_system, allowed is single_service"), "{error}");
+    let status = session.environment().runtime().status(&InstanceId::new("inventory", 1)).await?;
+    assert_eq!(status.state, State::Running, "nothing of the second one is in force");
+    session.judge().await.map(drop)
 }
 
 #[chaos_test(runtime = "process")]
