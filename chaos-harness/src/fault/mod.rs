@@ -12,12 +12,14 @@
 
 mod attestation;
 mod builder;
+pub mod catalogue;
 mod error;
 mod http;
 mod injection;
 mod instances;
 mod kill;
 mod link;
+mod link_catalogue;
 mod pause;
 mod protocol;
 mod register;
@@ -29,6 +31,7 @@ use async_trait::async_trait;
 
 pub use attestation::Attestation;
 pub use builder::{LinkRef, TargetRef, link, target};
+use catalogue::{Catalogued, Entry};
 pub use error::FaultError;
 pub use http::HttpRef;
 pub use injection::Injection;
