@@ -78,7 +78,8 @@ fn main() -> ExitCode {
         println!("{invalid}");
         return ExitCode::FAILURE;
     }
-    let (mut bare, mut off, mut on) = (Trivial, ChaosLayer::new(off).layer(Trivial), ChaosLayer::new(on).layer(Trivial));
+    let (mut bare, mut off, mut on) =
+        (Trivial, ChaosLayer::new(off).layer(Trivial), ChaosLayer::new(on).layer(Trivial));
     let mut rounds: [Vec<f64>; 4] = Default::default();
     for _ in 0..ROUNDS {
         let measured = [round(&mut bare), round(&mut off), round(&mut on), passed_points()];

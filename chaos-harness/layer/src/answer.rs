@@ -101,7 +101,10 @@ mod tests {
             (Refusal::TooMany { retry_after: Duration::ZERO }, "8"),
         ] {
             let response = answer(&refusal, true);
-            assert_eq!((response.status(), response.headers()["grpc-status"].to_str().unwrap()), (StatusCode::OK, expected));
+            assert_eq!(
+                (response.status(), response.headers()["grpc-status"].to_str().unwrap()),
+                (StatusCode::OK, expected)
+            );
             assert_eq!(response.headers()["content-type"], GRPC);
         }
     }
@@ -112,7 +115,10 @@ mod tests {
         assert_eq!([status(failed(418)), status(Refusal::TimedOut)], [418, 504]);
         for (left, seconds) in [(0, "1"), (1, "1"), (1000, "1"), (1001, "2")] {
             let response = answer(&Refusal::TooMany { retry_after: Duration::from_millis(left) }, false);
-            assert_eq!((response.status().as_u16(), response.headers()["retry-after"].to_str().unwrap()), (429, seconds));
+            assert_eq!(
+                (response.status().as_u16(), response.headers()["retry-after"].to_str().unwrap()),
+                (429, seconds)
+            );
         }
     }
 

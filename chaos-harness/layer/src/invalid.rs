@@ -37,8 +37,11 @@ pub(crate) fn check_duration(field: &'static str, given: Duration) -> Result<(),
     }
 }
 
-/// Names stand in the path of a request as they are.
-pub(crate) fn check_name(name: &str) -> Result<(), Invalid> {
+/// Whether `name` may be that of a rule or a fail point: names stand in the path of a request as they are.
+///
+/// # Errors
+/// When it may not.
+pub fn check_name(name: &str) -> Result<(), Invalid> {
     let starts = name.starts_with(|c: char| c.is_ascii_alphanumeric());
     let rest = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'));
     match starts && rest && name.len() <= 100 {

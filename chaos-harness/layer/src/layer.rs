@@ -75,13 +75,20 @@ where
 
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
-        if self.control.is_on() { self.call_under_rules(request) } else { ResponseFuture::call(self.inner.call(request)) }
+        if self.control.is_on() {
+            self.call_under_rules(request)
+        } else {
+            ResponseFuture::call(self.inner.call(request))
+        }
     }
 }
 
 impl<S, M> Chaos<S, M> {
     #[cold]
-    fn call_under_rules<Request>(&mut self, request: Request) -> ResponseFuture<S::Future, Result<S::Response, S::Error>>
+    fn call_under_rules<Request>(
+        &mut self,
+        request: Request,
+    ) -> ResponseFuture<S::Future, Result<S::Response, S::Error>>
     where
         S: Service<Request>,
         M: Speaks<Request, S::Response, S::Error>,

@@ -76,7 +76,7 @@ pub use endpoint::ControlEndpoint;
 #[cfg(feature = "fail-points")]
 pub use fail as __fail;
 pub use future::ResponseFuture;
-pub use invalid::Invalid;
+pub use invalid::{Invalid, check_name};
 pub use layer::{Chaos, ChaosLayer};
 #[cfg(feature = "control")]
 pub use listen::ListenError;

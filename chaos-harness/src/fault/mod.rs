@@ -12,8 +12,12 @@
 
 mod attestation;
 mod builder;
+mod control;
 mod error;
+mod fail_point;
 mod http;
+mod in_process;
+mod in_process_builder;
 mod injection;
 mod instances;
 mod kill;
@@ -30,7 +34,10 @@ use async_trait::async_trait;
 pub use attestation::Attestation;
 pub use builder::{LinkRef, TargetRef, link, target};
 pub use error::FaultError;
+pub use fail_point::FailPointFault;
 pub use http::HttpRef;
+pub use in_process::InProcess;
+pub use in_process_builder::{FailPointRef, InProcessRef};
 pub use injection::Injection;
 pub use instances::Instances;
 pub use kill::Kill;
@@ -111,4 +118,8 @@ register::faults! {
     Pause(Pause) = "pause",
     /// A service is shut down for the hold, then started again.
     Stop(Stop) = "stop",
+    /// A rule of the chaos layer inside a service.
+    InProcess(InProcess) = "in_process",
+    /// A fail point inside a service.
+    FailPoint(FailPointFault) = "fail_point",
 }
