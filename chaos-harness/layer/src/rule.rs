@@ -46,7 +46,7 @@ pub struct When {
 
 /// A header that a request must have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "RuleHeader"))]
 #[serde(deny_unknown_fields)]
 pub struct HeaderMatch {
     /// Its name; upper and lower case are the same.

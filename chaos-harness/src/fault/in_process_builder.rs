@@ -159,7 +159,7 @@ impl FailPointRef {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::{Fault, FaultKind, target};
+    use crate::fault::{Fault, target};
     use crate::topology::{Service, Topology};
 
     fn topology() -> Topology {

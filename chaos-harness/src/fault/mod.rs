@@ -31,6 +31,9 @@ mod udp_builder;
 
 use async_trait::async_trait;
 
+/// The rules and fail points of services, as data.
+pub use chaos_layer as layer;
+
 pub use attestation::Attestation;
 pub use builder::{LinkRef, TargetRef, link, target};
 pub use error::FaultError;
