@@ -15,6 +15,11 @@ pub fn journal_dir() -> PathBuf {
     chaos_dir().join("journal")
 }
 
+/// The folder of undo logs.
+pub fn undo_dir() -> PathBuf {
+    chaos_dir().join("undo")
+}
+
 /// Cargo's target folder: the folder around the running executable in which cargo left its marks. Cargo marks it as a
 /// cache only when it made the folder itself.
 fn target_dir() -> PathBuf {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::RuntimeKind;
+use crate::safety::undo::UndoError;
 use crate::topology::InstanceId;
 
 /// A failure of a runtime, with what can be done about it.
@@ -66,6 +67,29 @@ pub enum RuntimeError {
         /// What the engine answered.
         reason: String,
     },
+    /// A container that should exist does not.
+    #[error("there is no container `{container}`; `Service::existing` takes the name or id of one that runs")]
+    NoContainer {
+        /// As given.
+        container: String,
+    },
+    /// A container that was not made by the harness, and is not on the allow-list.
+    #[error(
+        "container `{container}` was not made by this harness, and may not be touched; to allow it, write its name \
+         on a line of {file}", file = .file.display()
+    )]
+    NotOurs {
+        /// Its name.
+        container: String,
+        /// Where to write it.
+        file: PathBuf,
+    },
+    /// Another experiment is touching the container.
+    #[error("container `{container}` is under another experiment; wait for its end, or `cargo xtask chaos-halt`")]
+    Taken {
+        /// Its name.
+        container: String,
+    },
     /// A cargo build failed.
     #[error("building `{bin}` of package `{package}` failed:\n{output}")]
     Build {
@@ -112,6 +136,9 @@ pub enum RuntimeError {
         /// Each, by name, with the reason.
         what: Vec<String>,
     },
+    /// The undo log could not be kept.
+    #[error(transparent)]
+    Undo(#[from] Box<UndoError>),
     /// A system call failed.
     #[error("could not {action}: {source}")]
     Io {
@@ -120,6 +147,12 @@ pub enum RuntimeError {
         /// The system's reason.
         source: std::io::Error,
     },
+}
+
+impl From<UndoError> for RuntimeError {
+    fn from(error: UndoError) -> Self {
+        Self::Undo(Box::new(error))
+    }
 }
 
 impl RuntimeError {

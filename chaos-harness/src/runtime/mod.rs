@@ -8,7 +8,8 @@ mod artifact;
 mod capability;
 mod choice;
 #[cfg(feature = "docker")]
-mod docker;
+pub(crate) mod docker;
+pub(crate) mod docker_undo;
 mod error;
 mod process;
 mod session;
@@ -28,9 +29,11 @@ pub use capability::{Capability, RuntimeKind};
 pub use choice::{Choice, RuntimeChoice, choose};
 pub use error::RuntimeError;
 pub use session::EnvironmentId;
-pub(crate) use session::{is_owner_gone, owner_of_this_process};
+pub(crate) use session::{ask_owner_to_end, is_owner_gone, owner_of_this_process};
+pub(crate) use sweep::remove_environment;
 pub use sweep::{Leftover, sweep};
 
+use crate::safety::undo::UndoLog;
 use crate::topology::{InstanceId, Service, Topology};
 
 /// One environment: the instances of a topology on some kind of machine.
@@ -112,6 +115,9 @@ pub trait Runtime: Send + Sync + Debug {
 
     /// Changes in the lives of instances, from now on.
     fn changes(&self) -> broadcast::Receiver<Change>;
+
+    /// What has to be undone should this process end now.
+    fn undo_log(&self) -> &UndoLog;
 
     /// Takes everything away: instances, network, files.
     ///

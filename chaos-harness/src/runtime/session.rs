@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use rustix::process::{Pid, getpid};
+use rustix::process::{Pid, Signal, getpid, kill_process};
 
 /// Every label of the harness begins with this.
+#[cfg(feature = "docker")]
 pub(crate) const PREFIX: &str = "chaos-harness.";
 /// The label that everything of the harness carries; its value is the environment.
 pub(crate) const LABEL_ENVIRONMENT: &str = "chaos-harness.environment";
@@ -16,6 +18,7 @@ const LABEL_OWNER: &str = "chaos-harness.owner";
 pub struct EnvironmentId {
     name: String,
     owner: Owner,
+    limit: Duration,
 }
 
 /// The process that owns an environment, told apart from a later process of the same id by its start time.
@@ -23,8 +26,20 @@ pub struct EnvironmentId {
 pub(crate) struct Owner {
     pub(crate) pid: u32,
     pub(crate) started: u64,
-    pub(crate) machine: String,
+    pub(crate) machine: Machine,
 }
+
+/// A machine as process ids see it: within one boot and one process namespace they mean the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Machine {
+    /// `/etc/machine-id`; empty where there is none.
+    id: String,
+    boot: String,
+    namespace: String,
+}
+
+/// No experiment may run for longer.
+const LONGEST: Duration = Duration::from_secs(30 * 60);
 
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
@@ -33,7 +48,20 @@ impl EnvironmentId {
     pub fn new(topology: &str) -> Self {
         let owner = Owner::this_process();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self { name: format!("chaos-{topology}-{}-{}-{number}", owner.pid, owner.started % 100_000), owner }
+        let name = format!("chaos-{topology}-{}-{}-{number}", owner.pid, owner.started % 100_000);
+        Self { name, owner, limit: LONGEST }
+    }
+
+    /// The same, to be taken away from outside a minute after `limit`; half an hour unless told.
+    #[must_use]
+    pub fn with_limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// For how long it may be there.
+    pub fn limit(&self) -> Duration {
+        self.limit
     }
 
     /// The name: part of every container, network and folder of the environment.
@@ -53,17 +81,23 @@ impl EnvironmentId {
 impl Owner {
     pub(crate) fn this_process() -> Self {
         let pid = Pid::as_raw(Some(getpid())).unsigned_abs();
-        Self { pid, started: start_time(pid).unwrap_or_default(), machine: machine() }
+        Self { pid, started: start_time(pid).unwrap_or_default(), machine: Machine::this() }
     }
 
+    #[cfg(feature = "docker")]
     pub(crate) fn from_labels(labels: &std::collections::HashMap<String, String>) -> Option<Self> {
         labels.get(LABEL_OWNER)?.parse().ok()
     }
 
-    /// Whether the owner is known to be gone. An owner on another machine, or in another process
-    /// namespace, cannot be seen from here and counts as alive.
+    /// Whether the owner is known to be gone: ended, or this machine was started anew since. An owner on another
+    /// machine, or in another process namespace, cannot be seen from here and counts as alive.
     pub(crate) fn is_gone(&self) -> bool {
-        self.machine == machine() && start_time(self.pid) != Some(self.started)
+        self.is_gone_on(&Machine::this())
+    }
+
+    fn is_gone_on(&self, here: &Machine) -> bool {
+        let is_earlier_boot = !here.id.is_empty() && here.id == self.machine.id && here.boot != self.machine.boot;
+        is_earlier_boot || (self.machine == *here && start_time(self.pid) != Some(self.started))
     }
 }
 
@@ -77,9 +111,20 @@ pub(crate) fn is_owner_gone(owner: &str) -> bool {
     owner.parse::<Owner>().map_or(true, |owner| owner.is_gone())
 }
 
+/// Sends `SIGTERM` to the process that `owner` names, if it is on this machine and still the same.
+pub(crate) fn ask_owner_to_end(owner: &str) {
+    let Ok(owner) = owner.parse::<Owner>() else { return };
+    let is_here = owner.machine == Machine::this() && start_time(owner.pid) == Some(owner.started);
+    if let Some(pid) = i32::try_from(owner.pid).ok().and_then(Pid::from_raw).filter(|_| is_here) {
+        // A failure means that it has ended meanwhile.
+        let _ = kill_process(pid, Signal::TERM);
+    }
+}
+
 impl std::fmt::Display for Owner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}/{}", self.pid, self.started, self.machine)
+        let Machine { id, boot, namespace } = &self.machine;
+        write!(f, "{}/{}/{id}/{boot}/{namespace}", self.pid, self.started)
     }
 }
 
@@ -87,11 +132,12 @@ impl std::str::FromStr for Owner {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let mut parts = text.splitn(3, '/');
+        let mut parts = text.splitn(5, '/');
         let mut next = || parts.next().ok_or(());
         let pid = next()?.parse().map_err(|_| ())?;
         let started = next()?.parse().map_err(|_| ())?;
-        Ok(Self { pid, started, machine: next()?.to_owned() })
+        let (id, boot, namespace) = (next()?.to_owned(), next()?.to_owned(), next()?.to_owned());
+        Ok(Self { pid, started, machine: Machine { id, boot, namespace } })
     }
 }
 
@@ -107,11 +153,16 @@ pub(crate) fn start_time(pid: u32) -> Option<u64> {
     fields.nth(18)?.parse().ok()
 }
 
-/// This boot of this machine and this process namespace; process ids mean nothing elsewhere.
-fn machine() -> String {
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-    format!("{}/{}", boot.trim(), namespace.display())
+impl Machine {
+    fn this() -> Self {
+        let read = |path| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+        let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+        Self {
+            id: read("/etc/machine-id"),
+            boot: read("/proc/sys/kernel/random/boot_id"),
+            namespace: namespace.display().to_string(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -133,8 +184,18 @@ mod tests {
 
     #[test]
     fn an_owner_on_another_machine_counts_as_alive() {
-        let owner = Owner { machine: "elsewhere".to_owned(), started: 1, ..Owner::this_process() };
+        let machine = Machine { id: "elsewhere".to_owned(), boot: "its own".to_owned(), ..Machine::this() };
+        let owner = Owner { machine, started: 1, ..Owner::this_process() };
         assert!(!owner.is_gone());
+    }
+
+    #[test]
+    fn nobody_survives_a_restart_of_the_machine() {
+        let here = Machine { id: "this".to_owned(), ..Machine::this() };
+        let before = Machine { boot: "an earlier one".to_owned(), ..here.clone() };
+        assert!(Owner { machine: before, ..Owner::this_process() }.is_gone_on(&here));
+        let elsewhere = Machine { id: "another".to_owned(), ..here.clone() };
+        assert!(!Owner { machine: elsewhere, ..Owner::this_process() }.is_gone_on(&here));
     }
 
     #[test]

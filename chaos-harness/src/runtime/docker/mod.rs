@@ -6,10 +6,12 @@
 mod client;
 mod container;
 mod events;
+mod existing;
 mod image;
 mod kill;
 mod network;
 mod sweep;
+mod undo;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -28,14 +30,16 @@ use testcontainers::{ContainerAsync, GenericImage};
 use tokio::sync::{RwLock, broadcast};
 use tokio::task::JoinHandle;
 
-pub(super) use sweep::sweep;
+pub(super) use sweep::{remove_environment, sweep};
+pub(crate) use undo::undo;
 
 use self::client::{connect, engine, status_code};
-use super::session::LABEL_ENVIRONMENT;
+use self::existing::Existing;
 use super::{
-    Capability, Change, EnvironmentId, InstanceSpec, Killed, Runtime, RuntimeError, RuntimeKind, State, Status,
-    artifact,
+    Capability, Change, EnvironmentId, InstanceSpec, Killed, Runtime, RuntimeError, RuntimeKind, Status, artifact,
 };
+use crate::runtime::docker_undo::DockerUndo;
+use crate::safety::undo::{UndoLog, UndoStep};
 use crate::topology::{Image, InstanceId, Topology};
 
 /// An environment of containers.
@@ -48,17 +52,21 @@ pub(crate) struct DockerRuntime {
     /// Image names by service, filled in by `prepare`.
     images: Mutex<BTreeMap<String, String>>,
     instances: Arc<Mutex<HashMap<InstanceId, Instance>>>,
+    /// Containers that were there before.
+    existing: Mutex<BTreeMap<InstanceId, Existing>>,
     /// Held for reading by every start, so that `destroy` waits for those whose caller has gone away.
     starting: Arc<RwLock<()>>,
     changes: broadcast::Sender<Change>,
     listener: JoinHandle<()>,
+    undo: UndoLog,
 }
 
 /// A started instance; testcontainers' handle removes the container when it is dropped.
 #[derive(Debug)]
 struct Instance {
     port: u16,
-    _container: ContainerAsync<GenericImage>,
+    /// None for a container that was there before.
+    container: Option<ContainerAsync<GenericImage>>,
 }
 
 impl DockerRuntime {
@@ -66,6 +74,7 @@ impl DockerRuntime {
     pub(crate) async fn open(id: &EnvironmentId) -> Result<Self, RuntimeError> {
         let docker = connect().await?;
         let version = docker.version().await.map_err(engine("tell its version"))?;
+        let undo = UndoLog::begin(id, RuntimeKind::Docker)?;
         let network = network::create(&docker, id).await?;
         let (changes, _) = broadcast::channel(1024);
         let listener = events::listen(docker.clone(), id.clone(), network.name.clone(), changes.clone());
@@ -77,13 +86,25 @@ impl DockerRuntime {
             network,
             images: Mutex::default(),
             instances: Arc::default(),
+            existing: Mutex::default(),
             starting: Arc::default(),
             changes,
+            undo,
         })
     }
 
     fn name(&self, id: &InstanceId) -> String {
-        container::name(&self.id, id)
+        let existing = self.existing.lock().unwrap_or_else(PoisonError::into_inner);
+        existing.get(id).map_or_else(|| container::name(&self.id, id), |existing| existing.container.clone())
+    }
+
+    /// Takes a container that is there already for `spec`.
+    async fn adopt(&self, container: &str, spec: &InstanceSpec) -> Result<(), RuntimeError> {
+        let existing = existing::adopt(&self.docker, container).await?;
+        self.existing.lock().unwrap_or_else(PoisonError::into_inner).insert(spec.id.clone(), existing);
+        let instance = Instance { port: spec.service.port, container: None };
+        self.instances.lock().unwrap_or_else(PoisonError::into_inner).insert(spec.id.clone(), instance);
+        Ok(())
     }
 
     fn port(&self, id: &InstanceId) -> Result<u16, RuntimeError> {
@@ -98,6 +119,7 @@ impl DockerRuntime {
 
     async fn image(&self, image: &Image) -> Result<String, RuntimeError> {
         match image {
+            Image::Existing(name) => Ok(name.clone()),
             Image::Named(name) => image::named(&self.docker, name).await,
             Image::Cargo(bin) => {
                 let building = bin.clone();
@@ -106,6 +128,26 @@ impl DockerRuntime {
                 image::of_binary(&self.docker, bin, &executable).await
             }
         }
+    }
+
+    /// The engine's id of an instance's container: a name may belong to another one later.
+    async fn container(&self, id: &InstanceId) -> Result<String, RuntimeError> {
+        self.port(id)?;
+        Ok(self.inspect(id).await?.id.unwrap_or_else(|| self.name(id)))
+    }
+
+    async fn undo_of_pause(&self, id: &InstanceId) -> Result<UndoStep, RuntimeError> {
+        Ok(UndoStep::Docker(DockerUndo::Unpause { container: self.container(id).await? }))
+    }
+
+    async fn undo_of_stop(&self, id: &InstanceId) -> Result<UndoStep, RuntimeError> {
+        Ok(UndoStep::Docker(DockerUndo::Start { container: self.container(id).await? }))
+    }
+
+    /// Takes a step back, and notes that.
+    async fn take(&self, step: UndoStep) -> Result<(), RuntimeError> {
+        step.take().await?;
+        Ok(self.undo.done(&step)?)
     }
 
     /// Waits until the engine has noticed that process `pid` is gone.
@@ -173,6 +215,9 @@ impl Runtime for DockerRuntime {
         let images = self.images.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let image =
             images.get(&spec.id.service).ok_or_else(|| RuntimeError::UnknownInstance { instance: spec.id.clone() })?;
+        if let Some(Image::Existing(container)) = &spec.service.image {
+            return self.adopt(container, spec).await;
+        }
         let port = spec.service.port;
         let request = container::request(&self.id, &self.network.name, image, spec);
         let request = request.with_label(events::LABEL_PORT, port.to_string());
@@ -182,7 +227,7 @@ impl Runtime for DockerRuntime {
         let start = tokio::spawn(async move {
             let container = request.start().await.map_err(engine(format!("start {id}")))?;
             let mut instances = instances.lock().unwrap_or_else(PoisonError::into_inner);
-            instances.insert(id, Instance { port, _container: container });
+            instances.insert(id, Instance { port, container: Some(container) });
             drop(starting);
             Ok(())
         });
@@ -192,7 +237,7 @@ impl Runtime for DockerRuntime {
     async fn stop(&self, id: &InstanceId, grace: Duration) -> Result<(), RuntimeError> {
         let seconds = i32::try_from(grace.as_secs_f64().ceil() as i64).unwrap_or(i32::MAX);
         let options = StopContainerOptionsBuilder::new().t(seconds).build();
-        self.port(id)?;
+        self.undo.note(self.undo_of_stop(id).await?)?;
         match self.docker.stop_container(&self.name(id), Some(options)).await {
             // 304: it had stopped already.
             Err(error) if status_code(&error) != Some(304) => Err(engine(format!("stop {id}"))(error)),
@@ -205,8 +250,8 @@ impl Runtime for DockerRuntime {
         let Some(pid) = before.pid else {
             return Err(RuntimeError::NotRunning { instance: id.clone(), action: "killed" });
         };
-        let details = self.inspect(id).await?;
-        let container = details.id.unwrap_or_default();
+        let container = self.container(id).await?;
+        self.undo.note(UndoStep::Docker(DockerUndo::Start { container: container.clone() }))?;
         if kill::process(pid, &container)? {
             self.wait_for_end(id, pid).await?;
             return Ok(Killed { mechanism: format!("SIGKILL to process {pid}") });
@@ -215,24 +260,16 @@ impl Runtime for DockerRuntime {
     }
 
     async fn pause(&self, id: &InstanceId) -> Result<(), RuntimeError> {
-        self.port(id)?;
+        self.undo.note(self.undo_of_pause(id).await?)?;
         self.docker.pause_container(&self.name(id)).await.map_err(engine(format!("pause {id}")))
     }
 
     async fn resume(&self, id: &InstanceId) -> Result<(), RuntimeError> {
-        if self.status(id).await?.state != State::Paused {
-            return Ok(());
-        }
-        self.docker.unpause_container(&self.name(id)).await.map_err(engine(format!("resume {id}")))
+        self.take(self.undo_of_pause(id).await?).await
     }
 
     async fn start_again(&self, id: &InstanceId) -> Result<(), RuntimeError> {
-        self.port(id)?;
-        match self.docker.start_container(&self.name(id), None).await {
-            // 304: it runs already.
-            Err(error) if status_code(&error) != Some(304) => Err(engine(format!("start {id} again"))(error)),
-            _ => Ok(()),
-        }
+        self.take(self.undo_of_stop(id).await?).await
     }
 
     async fn status(&self, id: &InstanceId) -> Result<Status, RuntimeError> {
@@ -253,6 +290,10 @@ impl Runtime for DockerRuntime {
         self.changes.subscribe()
     }
 
+    fn undo_log(&self) -> &UndoLog {
+        &self.undo
+    }
+
     async fn destroy(&self) -> Result<(), RuntimeError> {
         self.listener.abort();
         drop(self.starting.write().await);
@@ -260,13 +301,14 @@ impl Runtime for DockerRuntime {
             let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
             instances.drain().map(|(_, instance)| instance).collect()
         };
-        join_all(handles.into_iter().map(|instance| instance._container.rm())).await;
+        join_all(handles.into_iter().filter_map(|instance| instance.container).map(ContainerAsync::rm)).await;
+
         // By label, for whatever a cancelled start left, and for what the handles could not remove.
-        let label = format!("{LABEL_ENVIRONMENT}={}", self.id.name());
-        let rest: Vec<String> =
-            sweep::containers(&self.docker, &label).await?.into_iter().map(|(name, _)| name).collect();
-        sweep::remove_containers(&self.docker, &rest).await?;
-        network::remove(&self.docker, &self.network.name).await
+        sweep::remove_labelled(&self.docker, self.id.name()).await?;
+        // What is left to undo was done to containers that stay.
+        self.undo.revert().await?;
+        self.existing.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        Ok(self.undo.close()?)
     }
 }
 

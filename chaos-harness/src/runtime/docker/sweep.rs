@@ -1,8 +1,10 @@
 //! Removes what dead test processes left with the engine.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use bollard::Docker;
+use bollard::models::Network;
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListNetworksOptionsBuilder, RemoveContainerOptionsBuilder,
 };
@@ -12,6 +14,11 @@ use super::client::{connect, engine, status_code};
 use super::network;
 use crate::runtime::session::{LABEL_ENVIRONMENT, Owner};
 use crate::runtime::{Leftover, RuntimeError};
+
+/// How long no new container or network may have come before an environment counts as gone.
+const QUIET: Duration = Duration::from_millis(1500);
+/// The pause between looks.
+const PAUSE: Duration = Duration::from_millis(150);
 
 /// Finds the containers and networks whose owner is gone, and removes them unless `check` is set.
 pub(crate) async fn sweep(check: bool) -> Result<Vec<Leftover>, RuntimeError> {
@@ -26,6 +33,31 @@ pub(crate) async fn sweep(check: bool) -> Result<Vec<Leftover>, RuntimeError> {
     }
     let containers = containers.into_iter().map(|name| Leftover::new("container", name));
     Ok(containers.chain(networks.into_iter().map(|name| Leftover::new("network", name))).collect())
+}
+
+/// Takes away all that carries the name of `environment`. A request of a dead process may still be carried out, so
+/// what it made is looked for until nothing has come for a while.
+pub(crate) async fn remove_environment(environment: &str) -> Result<(), RuntimeError> {
+    let docker = connect().await?;
+    let mut quiet_since = Instant::now();
+    while quiet_since.elapsed() < QUIET {
+        if remove_labelled(&docker, environment).await? > 0 {
+            quiet_since = Instant::now();
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
+/// Removes the containers, then the networks of an environment; how many there were.
+pub(super) async fn remove_labelled(docker: &Docker, environment: &str) -> Result<usize, RuntimeError> {
+    let label = format!("{LABEL_ENVIRONMENT}={environment}");
+    let containers: Vec<String> = containers(docker, &label).await?.into_iter().map(|(name, _)| name).collect();
+    remove_containers(docker, &containers).await?;
+    let networks = networks(docker, &label).await?.into_iter().filter_map(|network| network.name);
+    let networks: Vec<String> = networks.collect();
+    network::remove_all(docker, &networks).await?;
+    Ok(containers.len() + networks.len())
 }
 
 fn is_dead(labels: &HashMap<String, String>) -> bool {
@@ -47,10 +79,15 @@ pub(super) async fn containers(
     Ok(named.collect())
 }
 
-async fn dead_networks(docker: &Docker) -> Result<Vec<String>, RuntimeError> {
-    let filters = HashMap::from([("label".to_owned(), vec![LABEL_ENVIRONMENT.to_owned()])]);
+/// The networks that carry `label` (`key` or `key=value`).
+async fn networks(docker: &Docker, label: &str) -> Result<Vec<Network>, RuntimeError> {
+    let filters = HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
     let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
-    let networks = docker.list_networks(Some(options)).await.map_err(engine("list networks"))?;
+    docker.list_networks(Some(options)).await.map_err(engine("list networks"))
+}
+
+async fn dead_networks(docker: &Docker) -> Result<Vec<String>, RuntimeError> {
+    let networks = networks(docker, LABEL_ENVIRONMENT).await?;
     let dead = networks.into_iter().filter(|network| network.labels.as_ref().is_some_and(is_dead));
     Ok(dead.filter_map(|network| network.name).collect())
 }

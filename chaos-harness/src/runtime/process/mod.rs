@@ -8,6 +8,7 @@ mod loopback;
 mod output;
 mod spawner;
 mod supervisor;
+mod sweep;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -21,10 +22,12 @@ use tokio::sync::broadcast;
 
 use self::loopback::Loopback;
 use self::supervisor::{Supervised, Wish};
+pub(super) use self::sweep::{remove_environment, sweep};
 use super::{
     Capability, Change, EnvironmentId, InstanceSpec, Killed, Runtime, RuntimeError, RuntimeKind, State, Status,
     artifact,
 };
+use crate::safety::undo::UndoLog;
 use crate::topology::{InstanceId, Program, Topology};
 
 /// How long a killed child may take to be gone. It takes microseconds; this bounds a stuck kernel.
@@ -33,6 +36,8 @@ const GONE_WITHIN: Duration = Duration::from_secs(5);
 /// An environment of child processes.
 #[derive(Debug)]
 pub(crate) struct ProcessRuntime {
+    id: EnvironmentId,
+    undo: UndoLog,
     loopback: Loopback,
     /// Executables by service, filled in by `prepare`.
     programs: Mutex<BTreeMap<String, PathBuf>>,
@@ -42,8 +47,10 @@ pub(crate) struct ProcessRuntime {
 
 impl ProcessRuntime {
     /// Takes a loopback network for the environment.
-    pub(crate) fn open(_: &EnvironmentId) -> Result<Self, RuntimeError> {
+    pub(crate) fn open(id: &EnvironmentId) -> Result<Self, RuntimeError> {
         Ok(Self {
+            id: id.clone(),
+            undo: UndoLog::begin(id, RuntimeKind::Process)?,
             loopback: Loopback::take()?,
             programs: Mutex::default(),
             instances: Mutex::default(),
@@ -115,7 +122,9 @@ impl Runtime for ProcessRuntime {
         let program = self.programs.lock().unwrap_or_else(PoisonError::into_inner).get(&spec.id.service).cloned();
         let program = program.ok_or_else(|| RuntimeError::UnknownInstance { instance: spec.id.clone() })?;
         let address = self.listen_address(&spec.id, spec.service.port);
-        let supervised = Supervised::start(spec.clone(), program, address, self.changes.clone()).await?;
+        let mut marked = spec.clone();
+        marked.env.extend(sweep::marks(&self.id));
+        let supervised = Supervised::start(marked, program, address, self.changes.clone()).await?;
         self.instances.lock().unwrap_or_else(PoisonError::into_inner).insert(spec.id.clone(), supervised);
         Ok(())
     }
@@ -174,6 +183,10 @@ impl Runtime for ProcessRuntime {
         self.changes.subscribe()
     }
 
+    fn undo_log(&self) -> &UndoLog {
+        &self.undo
+    }
+
     async fn destroy(&self) -> Result<(), RuntimeError> {
         let instances: Vec<_> = {
             let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
@@ -187,7 +200,12 @@ impl Runtime for ProcessRuntime {
             (!gone).then(|| format!("process {pid} of {id}"))
         });
         let left: Vec<String> = join_all(ends).await.into_iter().flatten().collect();
-        if left.is_empty() { Ok(()) } else { Err(RuntimeError::LeftBehind { what: left }) }
+        if !left.is_empty() {
+            return Err(RuntimeError::LeftBehind { what: left });
+        }
+        // For what the children have started themselves.
+        remove_environment(self.id.name()).await?;
+        Ok(self.undo.close()?)
     }
 }
 

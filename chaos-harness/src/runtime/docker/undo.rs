@@ -1,0 +1,25 @@
+//! Takes a step back at the engine.
+
+use super::client::{connect, engine, status_code};
+use crate::runtime::RuntimeError;
+use crate::runtime::docker_undo::DockerUndo;
+
+/// Takes the step; a container that is gone has nothing to undo.
+pub(crate) async fn undo(undo: &DockerUndo) -> Result<(), RuntimeError> {
+    let docker = connect().await?;
+    let taken = match undo {
+        DockerUndo::Unpause { container } => docker.unpause_container(container).await,
+        DockerUndo::Start { container } => docker.start_container(container, None).await,
+    };
+    match taken {
+        // 304: it runs already; 404: it is gone.
+        Err(error) if matches!(status_code(&error), Some(304 | 404)) => Ok(()),
+        Err(error) if matches!(undo, DockerUndo::Unpause { .. }) && is_not_paused(&error) => Ok(()),
+        other => other.map_err(engine(undo.to_string())),
+    }
+}
+
+/// 409, and 500 from older engines.
+fn is_not_paused(error: &bollard::errors::Error) -> bool {
+    matches!(status_code(error), Some(409 | 500)) && error.to_string().contains("not paused")
+}

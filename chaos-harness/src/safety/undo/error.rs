@@ -1,0 +1,44 @@
+//! What can go wrong with the undo log.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::runtime::RuntimeError;
+
+/// The undo log could not be kept, or a step of it could not be taken.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum UndoError {
+    /// The log cannot be written, so nothing may be changed.
+    #[error("the undo log {path} cannot be written: {source}; free the disk, or set CHAOS_DIR to another folder", path = .path.display())]
+    Write {
+        /// Which file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The log cannot be read.
+    #[error("the undo log {path} cannot be read: {reason}; look at it, undo by hand what it says, and delete it", path = .path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The guard could not be started, so nothing may be changed.
+    #[error("the guard that cleans up after a crash could not be started: {source}")]
+    Guard {
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// Some steps failed; the others were taken.
+    #[error("not undone: {}", .failed.join("; "))]
+    Steps {
+        /// Each, with the reason.
+        failed: Vec<String>,
+    },
+    /// The runtime refused.
+    #[error(transparent)]
+    Runtime(#[from] Box<RuntimeError>),
+}

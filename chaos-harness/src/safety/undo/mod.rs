@@ -1,0 +1,178 @@
+//! The undo log: what has to be undone, on disk before it is done.
+//!
+//! One file per environment, one line per step, in the `undo` folder. Whoever changes something that outlives the
+//! test process notes the [`UndoStep`] first and takes it off after undoing it. The file goes when the environment
+//! does. What a dead process leaves is read back ([`pending`]) and undone by the guard, by the next run, or by hand.
+
+mod error;
+mod pending;
+mod step;
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+pub use error::UndoError;
+pub use pending::{Pending, pending};
+pub use step::UndoStep;
+
+use crate::folders::undo_dir;
+use crate::runtime::{EnvironmentId, RuntimeKind, owner_of_this_process};
+
+/// Given to an experiment to end by itself before it is ended from outside.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// The first line of a log: whose it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Header {
+    environment: String,
+    owner: String,
+    runtime: RuntimeKind,
+    /// Milliseconds since the epoch after which the environment is taken away, whatever its owner does.
+    until_ms: u64,
+}
+
+/// Every line after the first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    /// Something is about to be done that this undoes.
+    Note(UndoStep),
+    /// It was undone.
+    Done(UndoStep),
+}
+
+/// The undo log of one environment.
+#[derive(Debug)]
+pub struct UndoLog {
+    path: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    file: File,
+    noted: Vec<UndoStep>,
+}
+
+impl UndoLog {
+    /// Begins the log of an environment of this process, and sees that a guard watches it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn begin(id: &EnvironmentId, runtime: RuntimeKind) -> Result<Self, UndoError> {
+        super::guard::ensure()?;
+        Self::begin_in(&undo_dir(), id, runtime)
+    }
+
+    fn begin_in(folder: &Path, id: &EnvironmentId, runtime: RuntimeKind) -> Result<Self, UndoError> {
+        let path = folder.join(format!("{}.jsonl", id.name()));
+        let header = Header {
+            environment: id.name().to_owned(),
+            owner: owner_of_this_process(),
+            runtime,
+            until_ms: now_ms() + millis(id.limit() + GRACE),
+        };
+        let begin = || {
+            std::fs::create_dir_all(folder)?;
+            let mut file = OpenOptions::new().create_new(true).append(true).open(&path)?;
+            write_line(&mut file, &header)?;
+            // A new name is durable with its folder.
+            File::open(folder)?.sync_all()?;
+            Ok(file)
+        };
+        let file = begin().map_err(|source| UndoError::Write { path: path.clone(), source })?;
+        Ok(Self { path, state: Mutex::new(State { file, noted: Vec::new() }) })
+    }
+
+    /// Notes that `step` will undo what is about to be done: on return it is on disk. Noting it again changes nothing.
+    ///
+    /// # Errors
+    /// When it cannot be written; then nothing may be done.
+    pub fn note(&self, step: UndoStep) -> Result<(), UndoError> {
+        let mut state = self.state.lock();
+        if state.noted.contains(&step) {
+            return Ok(());
+        }
+        self.write(&mut state.file, &Line::Note(step.clone()))?;
+        state.noted.push(step);
+        Ok(())
+    }
+
+    /// Notes that `step` has been taken; one that was not noted is left alone.
+    ///
+    /// # Errors
+    /// When it cannot be written; the step may then be taken again, which is harmless.
+    pub fn done(&self, step: &UndoStep) -> Result<(), UndoError> {
+        let mut state = self.state.lock();
+        let Some(index) = state.noted.iter().position(|noted| noted == step) else { return Ok(()) };
+        self.write(&mut state.file, &Line::Done(step.clone()))?;
+        state.noted.remove(index);
+        Ok(())
+    }
+
+    /// Takes every step that is noted, the newest first; goes on past one that fails.
+    ///
+    /// # Errors
+    /// The steps that failed; they stay noted.
+    pub async fn revert(&self) -> Result<(), UndoError> {
+        let mut failed = Vec::new();
+        for step in self.noted().iter().rev() {
+            match step.take().await {
+                Ok(()) => self.done(step)?,
+                Err(error) => failed.push(format!("{step} ({error})")),
+            }
+        }
+        if failed.is_empty() { Ok(()) } else { Err(UndoError::Steps { failed }) }
+    }
+
+    /// What is noted and not done, oldest first.
+    pub fn noted(&self) -> Vec<UndoStep> {
+        self.state.lock().noted.clone()
+    }
+
+    /// Removes the log: the environment is gone, and with it all that could be undone. May be called again.
+    ///
+    /// # Errors
+    /// When the file cannot be removed.
+    pub fn close(&self) -> Result<(), UndoError> {
+        remove(&self.path)
+    }
+
+    fn write(&self, file: &mut File, line: &Line) -> Result<(), UndoError> {
+        write_line(file, line).map_err(|source| UndoError::Write { path: self.path.clone(), source })
+    }
+}
+
+/// Writes a line in one piece, and waits until the disk has it.
+fn write_line(file: &mut File, line: &impl Serialize) -> std::io::Result<()> {
+    let mut text = serde_json::to_vec(line)?;
+    text.push(b'\n');
+    file.write_all(&text)?;
+    file.sync_data()
+}
+
+/// Removes a log; one that is gone is fine.
+fn remove(path: &Path) -> Result<(), UndoError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(UndoError::Write { path: path.to_owned(), source: error })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn now_ms() -> u64 {
+    millis(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;
