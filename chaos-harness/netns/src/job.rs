@@ -7,7 +7,7 @@ use crate::interfaces::{Interface, interfaces};
 use crate::namespace::Namespace;
 use crate::nft::{self, Counted};
 use crate::qdisc;
-use crate::rules::Rules;
+use crate::rules::{Packets, Rules};
 use crate::shaping::Shaping;
 
 /// Something to be done.
@@ -29,6 +29,13 @@ pub enum Job {
     },
     /// Makes what leaves be as told, whatever it was before; nothing is to be done to it when no fault is named.
     Shape(Shaping),
+    /// Reads how many packets were shaped.
+    Shaped {
+        /// What was made.
+        shaping: Shaping,
+        /// On which of its packets; all when none are named.
+        packets: Vec<Packets>,
+    },
 }
 
 /// What came of it.
@@ -39,8 +46,8 @@ pub enum Done {
     Done,
     /// The table has counted this.
     Counted(Counted),
-    /// There is no such table.
-    NoTable,
+    /// There is no such table, or nothing is shaped.
+    Nothing,
 }
 
 impl Job {
@@ -75,7 +82,11 @@ impl Job {
                 nft::apply(rules, &devices).map(|()| Done::Done)
             }
             Self::Remove { table } => nft::remove(table).map(|()| Done::Done),
-            Self::Count { table } => Ok(nft::count(table)?.map_or(Done::NoTable, Done::Counted)),
+            Self::Count { table } => Ok(nft::count(table)?.map_or(Done::Nothing, Done::Counted)),
+            Self::Shaped { shaping, packets } => {
+                let counted = qdisc::count(shaping, packets, interfaces)?;
+                Ok(counted.map_or(Done::Nothing, |packets| Done::Counted(Counted { seen: packets, bitten: packets })))
+            }
             Self::Shape(shaping) => qdisc::shape(shaping, interfaces).map(|()| Done::Done),
         }
     }

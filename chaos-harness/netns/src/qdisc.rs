@@ -8,12 +8,13 @@ use rustix::io::Errno;
 
 use crate::error::NetnsError;
 use crate::interfaces::Interface;
-use crate::netlink::{ACK, Attributes, CREATE, Message, REPLACE, Socket};
+use crate::netlink::{ACK, Attributes, CREATE, DUMP, Message, REPLACE, Socket, attribute};
 use crate::rules::{Packets, Transport};
 use crate::shaping::{Netem, Shaping};
 
 const NEW: u16 = 36;
 const DELETE: u16 = 37;
+const GET: u16 = 38;
 const NEW_FILTER: u16 = 44;
 const ROOT: u32 = 0xffff_ffff;
 /// Our root's number, by which it is told from the kernel's own.
@@ -75,6 +76,34 @@ pub(crate) fn clear(interfaces: &[Interface]) -> Result<(), NetnsError> {
 
 fn is(error: &io::Error, errors: &[Errno]) -> bool {
     error.raw_os_error().is_some_and(|code| errors.contains(&Errno::from_raw_os_error(code)))
+}
+
+/// How many packets passed the discipline that does what [`shape`] made of `packets`; `None` when it is not there.
+pub(crate) fn count(
+    shaping: &Shaping,
+    packets: &[Packets],
+    interfaces: &[Interface],
+) -> Result<Option<u64>, NetnsError> {
+    let (_, chosen) = shaping.combined();
+    let band = chosen.iter().position(|(known, _)| known == packets).map_or(1, |position| position as u32 + 2);
+    let handle = if chosen.is_empty() { HANDLE } else { HANDLE + (band << 16) };
+    let request = Message::new(GET, DUMP, &structure(0, 0, 0), Attributes::new());
+    let found = Socket::route().and_then(|mut socket| socket.dump(request));
+    let found = found.map_err(NetnsError::of("list the queueing disciplines"))?;
+    let ours = |index| interfaces.iter().any(|interface| interface.index == index);
+    let counts = found.iter().filter_map(|payload| read(payload));
+    let counts: Vec<u64> = counts.filter(|it| it.0 == handle && ours(it.1)).map(|it| it.2).collect();
+    Ok((!counts.is_empty()).then(|| counts.iter().sum()))
+}
+
+/// The number of a discipline, its interface, and how many packets have passed it.
+fn read(payload: &[u8]) -> Option<(u32, i32, u64)> {
+    const STATISTICS: u16 = 7;
+    const BASIC: u16 = 1;
+    let word = |at: usize| Some(u32::from_ne_bytes(*payload.get(at..)?.first_chunk()?));
+    let basic = attribute(attribute(payload.get(20..)?, STATISTICS)?, BASIC)?;
+    let packets = u32::from_ne_bytes(*basic.get(8..)?.first_chunk()?);
+    Some((word(8)?, word(4)?.cast_signed(), u64::from(packets)))
 }
 
 /// Sends `messages` for each interface; they take `module`.
@@ -153,10 +182,13 @@ fn keys(packets: &Packets, is_v6: bool) -> Vec<Vec<u8>> {
     };
     let words = address.as_chunks::<4>().0.iter().map(|word| u32::from_be_bytes(*word));
     let mut keys: Vec<_> = (address_at..).step_by(4).zip(words).map(|(at, word)| key(at, u32::MAX, word)).collect();
-    if let Some((transport, port)) = packets.remote_port {
+    let ports = [(packets.remote_port, 0xffff, 0), (packets.local_port, 0xffff_0000, 16)];
+    for ((transport, port), mask, shift) in
+        ports.into_iter().filter_map(|(port, mask, shift)| Some((port?, mask, shift)))
+    {
         let number: u32 = if transport == Transport::Tcp { 6 } else { 17 };
         keys.push(key(transport_at, 0xff << transport_shift, number << transport_shift));
-        keys.push(key(header, 0xffff, u32::from(port)));
+        keys.push(key(header, mask, u32::from(port) << shift));
     }
     keys
 }

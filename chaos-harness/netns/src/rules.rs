@@ -43,6 +43,8 @@ pub struct Packets {
     pub remote: Option<IpAddr>,
     /// The port of the other side.
     pub remote_port: Option<(Transport, u16)>,
+    /// The port on this side.
+    pub local_port: Option<(Transport, u16)>,
 }
 
 /// What carries a packet.

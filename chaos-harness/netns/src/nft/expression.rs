@@ -87,8 +87,8 @@ impl Expressions {
         self.meta(META_L4).compare(Is::Equal, &[number])
     }
 
-    fn remote_port(self, way: Way, transport: Transport, port: u16) -> Self {
-        let offset = if way == Way::In { 0 } else { 2 };
+    fn port(self, is_source: bool, (transport, port): (Transport, u16)) -> Self {
+        let offset = if is_source { 0 } else { 2 };
         self.transport(transport).payload(TRANSPORT_HEADER, offset, 2).compare(Is::Equal, &port.to_be_bytes())
     }
 
@@ -102,8 +102,11 @@ impl Expressions {
             Some(remote) => self.remote(way, remote),
             None => self.meta(META_PROTOCOL).compare(Is::Unequal, &ETHERTYPE_ARP),
         };
-        match packets.remote_port {
-            Some((transport, port)) => self.remote_port(way, transport, port),
+        if let Some(port) = packets.remote_port {
+            self = self.port(way == Way::In, port);
+        }
+        match packets.local_port {
+            Some(port) => self.port(way == Way::Out, port),
             None => self,
         }
     }

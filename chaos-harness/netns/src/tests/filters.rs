@@ -19,7 +19,7 @@ fn what_is_dropped_times_out_and_heals_at_once() {
     pair.remove("cut");
     pair.connect(address, SHORT).unwrap();
     assert!(healed.elapsed() < Duration::from_millis(100), "{:?}", healed.elapsed());
-    assert_eq!(pair.perform(&Job::Count { table: "cut".to_owned() }), Done::NoTable);
+    assert_eq!(pair.perform(&Job::Count { table: "cut".to_owned() }), Done::Nothing);
     pair.remove("cut");
 }
 
@@ -61,17 +61,24 @@ fn what_vanishes_on_the_way_out_is_told_to_nobody() {
 #[test]
 fn only_the_packets_that_are_named() {
     let Some(pair) = Pair::new() else { return };
-    let ((here, there), (other, others)) = (pair.sockets(), pair.sockets());
+    let ((here, there), (other, others), (mine, yours)) = (pair.sockets(), pair.sockets(), pair.sockets());
     let remote_port = Some((Transport::Udp, there.local_addr().unwrap().port()));
-    let to_there = Packets { remote: Some(THERE.into()), remote_port };
-    let elsewhere = Packets { remote: Some(Ipv4Addr::new(10, 77, 0, 3).into()), remote_port: None };
+    let to_there = Packets { remote: Some(THERE.into()), remote_port, local_port: None };
+    let elsewhere = Packets { remote: Some(Ipv4Addr::new(10, 77, 0, 3).into()), ..Packets::default() };
+    let local_port = Some((Transport::Udp, mine.local_addr().unwrap().port()));
+    let from_mine = Packets { local_port, ..Packets::default() };
     let drop = |way, packets| Rule { way, packets, action: Action::Drop };
-    pair.apply("named", vec![drop(Way::Out, to_there), drop(Way::Out, elsewhere), drop(Way::In, to_there)]);
+    pair.apply(
+        "named",
+        vec![drop(Way::Out, to_there), drop(Way::Out, elsewhere), drop(Way::In, to_there), drop(Way::Out, from_mine)],
+    );
     assert_eq!(send(&here, &there, 10), []);
     assert_eq!(send(&there, &here, 10), []);
     assert_eq!(send(&other, &others, 10).len(), 10);
     assert_eq!(send(&others, &other, 10).len(), 10);
-    assert_eq!(pair.count("named"), Counted { seen: 20, bitten: 20 });
+    assert_eq!(send(&mine, &yours, 10), []);
+    assert_eq!(send(&yours, &mine, 10).len(), 10);
+    assert_eq!(pair.count("named"), Counted { seen: 30, bitten: 30 });
 }
 
 #[test]

@@ -78,15 +78,20 @@ fn chosen_packets_are_delayed_and_others_are_not() {
     let Some(pair) = pair_with_netem() else { return };
     let ((here, there), (other, others)) = (pair.sockets(), pair.sockets());
     let remote_port = Some((Transport::Udp, there.local_addr().unwrap().port()));
-    let chosen = vec![Packets { remote: Some(THERE.into()), remote_port }];
+    let chosen = vec![Packets { remote: Some(THERE.into()), remote_port, local_port: None }];
     let late = |by| Netem { latency: ms(by), ..Netem::default() };
     pair.shape(vec![(chosen.clone(), late(60))]);
     assert!(median(delays(&here, &there)).abs_diff(ms(60)) <= ms(2));
     assert!(median(delays(&other, &others)) < ms(2));
-    pair.shape(vec![(chosen.clone(), late(60)), (chosen, late(10)), (Vec::new(), late(30))]);
+    let all = vec![(chosen.clone(), late(60)), (chosen.clone(), late(10)), (Vec::new(), late(30))];
+    pair.shape(all.clone());
     assert!(median(delays(&here, &there)).abs_diff(ms(100)) <= ms(2));
     assert!(median(delays(&other, &others)).abs_diff(ms(30)) <= ms(2));
+    let shaped = |packets| pair.perform(&Job::Shaped { shaping: Shaping { faults: all.clone() }, packets });
+    assert_eq!(shaped(chosen), Done::Counted(Counted { seen: 20, bitten: 20 }));
+    assert!(matches!(shaped(Vec::new()), Done::Counted(Counted { seen: 20.., .. })));
     pair.shape(Vec::new());
+    assert_eq!(shaped(Vec::new()), Done::Nothing);
     assert!(median(delays(&here, &there)) < ms(2));
 }
 
