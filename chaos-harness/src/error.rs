@@ -43,6 +43,9 @@ pub enum Error {
     /// A topology makes no sense.
     #[error(transparent)]
     Topology(#[from] TopologyError),
+    /// Ctrl-C, or a request to end.
+    #[error("halted before the experiment had begun")]
+    Halted,
     /// A condition did not come true.
     #[error("`{condition}` did not come true within {}", humantime::format_duration(*.within))]
     Until {

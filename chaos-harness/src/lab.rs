@@ -103,6 +103,9 @@ impl Lab {
         let runtimes = std::mem::take(&mut *self.opened.lock().unwrap_or_else(PoisonError::into_inner));
         let mut left = Vec::new();
         for runtime in runtimes {
+            if let Err(error) = runtime.undo_log().revert().await {
+                left.push(error.to_string());
+            }
             if let Err(error) = runtime.destroy().await {
                 left.push(error.to_string());
             }

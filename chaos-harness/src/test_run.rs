@@ -12,6 +12,7 @@ use crate::lab::{Lab, Settings};
 use crate::report::text::{self, Style};
 use crate::runtime::RuntimeChoice;
 use crate::safety::guard;
+use crate::safety::halt::{self, Running};
 
 /// Runs the body of a chaos test on a multi-thread runtime of its own.
 ///
@@ -28,13 +29,19 @@ where
     let runtime = runtime.map_err(|error| Failure(format!("no runtime for the test: {error}")))?;
     let settings = read(&settings)?;
     guard::allow(&settings.test.test);
+    let Some(running) = Running::begin() else { return Err(Failure("not begun: halted".to_owned())) };
     let lab = Lab::new(settings);
     let (outcome, left) = runtime.block_on(async {
-        let outcome = AssertUnwindSafe(body(lab.clone())).catch_unwind().await;
+        let outcome = tokio::select! {
+            outcome = AssertUnwindSafe(body(lab.clone())).catch_unwind() => Some(outcome),
+            () = halt::out_of_patience() => None,
+        };
         (outcome, lab.clean_up().await)
     });
     // Not a plain drop: that would wait for a blocking step that a panic left behind.
     runtime.shutdown_background();
+    drop(running);
+    let Some(outcome) = outcome else { return Err(Failure("halted".to_owned())) };
     let outcome = outcome.unwrap_or_else(|panic| resume_unwind(panic));
     let sound = check(&lab, &left);
     outcome.into_result().map_err(|failure| explain(&lab, failure)).and(sound)

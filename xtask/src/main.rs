@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod chaos_clean;
+mod chaos_halt;
 mod chaos_report;
 mod tidy;
 
@@ -17,6 +19,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Undo and remove what dead test processes left: rules, containers, networks, processes.
+    ChaosClean(chaos_clean::Options),
+    /// Ask every experiment that runs to roll back and end.
+    ChaosHalt(chaos_halt::Options),
     /// Show what the journals say, in any format, and gate a pipeline by it.
     ChaosReport(chaos_report::Options),
     /// Check the house rules that compiler and linters do not know.
@@ -25,6 +31,8 @@ enum Command {
 
 fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
+        Command::ChaosClean(options) => chaos_clean::run(&options),
+        Command::ChaosHalt(options) => chaos_halt::run(&options),
         Command::ChaosReport(options) => Ok(chaos_report::run(&options)),
         Command::Tidy => tidy::run(),
     }

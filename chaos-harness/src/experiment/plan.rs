@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{PlanError, Story};
-use crate::fault::{FaultKind, Injection};
+use crate::fault::Injection;
 use crate::hypothesis::{Comparison, Hypothesis, Measure, Scope, Threshold};
 use crate::load::Load;
 use crate::load::probe::Probe;
@@ -116,12 +116,7 @@ impl Plan {
 
     /// The blast radius of all injections together.
     pub fn radius(&self) -> BlastRadius {
-        let mut services: Vec<&str> = self.injections.iter().flat_map(|injection| injection.fault.services()).collect();
-        services.sort_unstable();
-        services.dedup();
-        let together = BlastRadius::of_services(services.len(), self.topology.services.len());
-        let only_requests = self.injections.iter().all(|i| i.fault.radius() == BlastRadius::SingleRequest);
-        if only_requests { BlastRadius::SingleRequest } else { together }
+        BlastRadius::of_faults(self.injections.iter().map(|injection| &injection.fault), self.topology.services.len())
     }
 
     /// Checks the plan as a whole, before anything is started.
@@ -147,7 +142,8 @@ impl Plan {
         for injection in &self.injections {
             injection.validate(&self.topology)?;
         }
-        self.steady_state.iter().chain(&self.hypotheses).try_for_each(|claim| self.validate_claim(claim))?;
+        let mut claims = self.steady_state.iter().chain(&self.hypotheses).chain(&self.limits.abort_when);
+        claims.try_for_each(|claim| self.validate_claim(claim))?;
         let radius = self.radius();
         if !self.injections.is_empty() && radius > self.limits.radius {
             return Err(PlanError::Radius { radius, allowed: self.limits.radius });

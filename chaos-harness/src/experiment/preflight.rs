@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use super::log::Log;
-use super::{Plan, dry_run};
+use super::{Plan, PlanError, dry_run};
 use crate::clock::Clock;
 use crate::error::Result;
-use crate::fault::{FaultError, FaultKind, Injection};
+use crate::fault::{Fault, FaultError, FaultKind, Injection};
+use crate::folders::undo_dir;
 use crate::journal::{Journal, Phase, SCHEMA_VERSION, Status, Traffic, Versions, What, Writer};
 use crate::lab::Lab;
 use crate::measure::SampleColumns;
-use crate::runtime::{Choice, EnvironmentId, Runtime, choose, sweep};
+use crate::runtime::{Choice, EnvironmentId, Runtime, choose};
+use crate::safety::{BlastRadius, clean};
 
 pub(super) struct Opened {
     pub(super) runtime: Arc<dyn Runtime>,
@@ -20,7 +22,7 @@ pub(super) struct Opened {
 /// Opens the runtime and begins the journal.
 pub(super) async fn open(lab: &Lab, plan: &Plan, clock: Clock) -> Result<Opened> {
     let began = clock.now();
-    let swept = sweep(false).await;
+    let cleaned = clean(&undo_dir(), false).await;
     let id = EnvironmentId::new(&plan.topology.name).with_limit(plan.limits.duration);
     let (runtime, choice) = choose(lab.settings().runtime, &id).await?;
     let runtime: Arc<dyn Runtime> = Arc::from(runtime);
@@ -31,11 +33,10 @@ pub(super) async fn open(lab: &Lab, plan: &Plan, clock: Clock) -> Result<Opened>
     let journal = empty_journal(lab, plan, clock, choice, runtime.as_ref());
     let mut log = Log::new(Writer::begin(&lab.settings().journals, journal)?, clock);
     log.event_at(began, What::Phase { phase: Phase::Preflight })?;
-    let notes = match swept {
-        Ok(swept) => swept.iter().map(|it| format!("removed {it}, left by a test process that is gone")).collect(),
-        // Somebody else's leftovers must not fail this test: another run may be removing them this moment.
-        Err(error) => vec![format!("what dead test processes left could not be removed: {error}")],
-    };
+    let removed = cleaned.found.iter().map(|it| format!("removed {it}, left by a test process that is gone"));
+    // Somebody else's leftovers must not fail this test: another run may be removing them this moment.
+    let failed = cleaned.failed.iter().map(|it| format!("what dead test processes left could not be removed: {it}"));
+    let notes: Vec<String> = removed.chain(failed).collect();
     for text in notes {
         log.event(What::Note { text })?;
     }
@@ -56,6 +57,17 @@ pub(super) fn check_capabilities(injection: &Injection, runtime: &dyn Runtime) -
             })
         },
     )
+}
+
+/// Refuses a fault that, with those in force, reaches further than the plan allows.
+pub(super) fn check_radius<'a>(
+    plan: &Plan,
+    active: impl Iterator<Item = &'a Fault>,
+    next: &'a Fault,
+) -> Result<(), PlanError> {
+    let radius = BlastRadius::of_faults(active.chain([next]), plan.topology.services.len());
+    let allowed = plan.limits.radius;
+    if radius > allowed { Err(PlanError::Radius { radius, allowed }) } else { Ok(()) }
 }
 
 fn empty_journal(lab: &Lab, plan: &Plan, clock: Clock, choice: Choice, runtime: &dyn Runtime) -> Journal {

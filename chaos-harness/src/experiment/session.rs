@@ -29,7 +29,7 @@ use super::{Plan, observation, preflight};
 use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::fault::{FaultKind, Injected, Injection};
+use crate::fault::{Fault, FaultKind, Injected, Injection};
 use crate::hypothesis::{Aborted, Finding, Verdict};
 use crate::journal::{InjectionRecord, Phase, Problem, Record, What};
 use crate::lab::Lab;
@@ -76,6 +76,7 @@ pub struct FaultHandle(usize);
 
 pub(super) struct Active {
     index: usize,
+    fault: Fault,
     injected: Box<dyn Injected>,
 }
 
@@ -128,6 +129,7 @@ impl Session {
     pub async fn inject(&mut self, injection: Injection) -> Result<FaultHandle> {
         injection.validate(&self.plan.topology)?;
         preflight::check_capabilities(&injection, self.runtime.as_ref())?;
+        preflight::check_radius(&self.plan, self.active.iter().map(|active| &active.fault), &injection.fault)?;
         let index = self.log.journal().injections.len();
         let planned = self.plan.injections.iter().position(|planned| *planned == injection);
         self.phase(Phase::Inject, &injection.fault.to_string())?;
@@ -148,7 +150,7 @@ impl Session {
             detection: None,
             milestones: None,
         };
-        self.active.push(Active { index, injected });
+        self.active.push(Active { index, fault: injection.fault, injected });
         self.log.add(Record::Injection { index, record: Box::new(record) })?;
         self.edge(What::Injected { injection: index })?;
         Ok(FaultHandle(index))
@@ -214,7 +216,7 @@ impl Session {
         let Some(position) = self.active.iter().position(|active| active.index == fault.0) else {
             return Ok(());
         };
-        let Active { index, mut injected } = self.active.remove(position);
+        let Active { index, mut injected, .. } = self.active.remove(position);
         let mut record = self.log.journal().injections[index].clone();
         let failed = |reason: String| Problem::RollbackFailed { fault: record.fault.clone(), reason };
         self.phase(Phase::RollBack, &record.fault)?;
@@ -373,7 +375,8 @@ impl Session {
         for (at, what) in seen.changes {
             self.log.event_at(at, what)?;
         }
-        if let Some(condition) = seen.abort.filter(|_| self.aborted.is_none()) {
+        let condition = || seen.abort.or_else(|| self.abort_condition(now));
+        if let Some(condition) = self.aborted.is_none().then(condition).flatten() {
             self.log.event(What::Aborting { condition: condition.to_string() })?;
             self.aborted = Some(condition);
         }

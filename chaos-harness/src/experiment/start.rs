@@ -18,6 +18,7 @@ use crate::load::Generator;
 use crate::load::probe::RunningProbes;
 use crate::progress::Progress;
 use crate::runtime::Runtime;
+use crate::safety::halt;
 
 impl Session {
     /// Checks the plan, opens the runtime, starts the targets, then the load and the probes.
@@ -31,7 +32,11 @@ impl Session {
         progress.step("start", &preflight::describe(&plan, log.journal()));
         log.event(What::Phase { phase: Phase::Start })?;
         let traffic = TrafficWatch::new(clock.now());
-        match start_all(&plan, clock, &runtime).await {
+        let started = tokio::select! {
+            started = start_all(&plan, clock, &runtime) => started,
+            () = halt::halted() => Err(Error::Halted),
+        };
+        match started {
             Ok(Started { environment, watch, probes }) => Ok(Self {
                 load_from: clock.now(),
                 steady: SteadyState::of(&plan),

@@ -10,7 +10,7 @@ use crate::journal::What;
 use crate::load::{LagReport, Running};
 use crate::measure::{MIN_SAMPLES, Rates, Sample, SampleColumns, SlidingWindow};
 use crate::runtime::Change;
-use crate::safety::Limits;
+use crate::safety::{Limits, halt};
 
 /// How many samples go to disk at a time: often enough that a killed run is readable up to its last second.
 const PIECE: usize = 64;
@@ -66,6 +66,9 @@ impl Watch {
     }
 
     fn abort(&mut self, now: Duration, limits: &Limits) -> Option<Aborted> {
+        if halt::is_halted() {
+            return Some(Aborted::Halted);
+        }
         if now > limits.duration {
             return Some(Aborted::TimeLimit { limit: limits.duration });
         }

@@ -30,7 +30,7 @@ pub use capability::{Capability, RuntimeKind};
 pub use choice::{Choice, RuntimeChoice, choose};
 pub use error::RuntimeError;
 pub use session::EnvironmentId;
-pub(crate) use session::{is_owner_gone, owner_of_this_process};
+pub(crate) use session::{ask_owner_to_end, is_owner_gone, owner_of_this_process};
 pub(crate) use sweep::remove_environment;
 pub use sweep::{Leftover, sweep};
 pub use target_network::{NetworkUndo, TargetNetwork};

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use rustix::process::{Pid, getpid};
+use rustix::process::{Pid, Signal, getpid, kill_process};
 
 /// Every label of the harness begins with this.
+#[cfg(feature = "docker")]
 pub(crate) const PREFIX: &str = "chaos-harness.";
 /// The label that everything of the harness carries; its value is the environment.
 pub(crate) const LABEL_ENVIRONMENT: &str = "chaos-harness.environment";
@@ -83,6 +84,7 @@ impl Owner {
         Self { pid, started: start_time(pid).unwrap_or_default(), machine: Machine::this() }
     }
 
+    #[cfg(feature = "docker")]
     pub(crate) fn from_labels(labels: &std::collections::HashMap<String, String>) -> Option<Self> {
         labels.get(LABEL_OWNER)?.parse().ok()
     }
@@ -107,6 +109,16 @@ pub(crate) fn owner_of_this_process() -> String {
 /// Whether the process that `owner` names is known to be gone; what names no process is.
 pub(crate) fn is_owner_gone(owner: &str) -> bool {
     owner.parse::<Owner>().map_or(true, |owner| owner.is_gone())
+}
+
+/// Sends `SIGTERM` to the process that `owner` names, if it is on this machine and still the same.
+pub(crate) fn ask_owner_to_end(owner: &str) {
+    let Ok(owner) = owner.parse::<Owner>() else { return };
+    let is_here = owner.machine == Machine::this() && start_time(owner.pid) == Some(owner.started);
+    if let Some(pid) = i32::try_from(owner.pid).ok().and_then(Pid::from_raw).filter(|_| is_here) {
+        // A failure means that it has ended meanwhile.
+        let _ = kill_process(pid, Signal::TERM);
+    }
 }
 
 impl std::fmt::Display for Owner {

@@ -1,5 +1,7 @@
 //! The network namespace of an instance, as data: another process finds the same one later, or finds that it is gone.
 
+use std::collections::BTreeMap;
+
 use chaos_harness_netns::{Done, Job, Namespace, NetnsError};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +30,8 @@ pub enum TargetNetwork {
         container: String,
         /// The helper's image.
         image: String,
+        /// What the helper carries, so that it is found should it be left.
+        labels: BTreeMap<String, String>,
     },
 }
 
@@ -54,7 +58,7 @@ impl TargetNetwork {
                 Ok(performed?)
             }
             #[cfg(feature = "docker")]
-            Self::Helper { container, image } => docker::perform(container, image, &job).await,
+            Self::Helper { container, image, labels } => docker::perform(container, image, labels, &job).await,
             #[cfg(not(feature = "docker"))]
             Self::Helper { .. } => Err(RuntimeError::NotBuilt),
         }

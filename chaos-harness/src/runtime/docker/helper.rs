@@ -1,5 +1,7 @@
 //! A helper container in a target's network, for a user who may talk to the engine and no more.
 
+use std::collections::BTreeMap;
+
 use bollard::Docker;
 use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{CreateContainerOptions, LogsOptionsBuilder, WaitContainerOptions};
@@ -7,11 +9,9 @@ use chaos_harness_netns::{Done, Job, NetnsError};
 use futures::TryStreamExt;
 
 use super::client::{connect, engine, status_code};
-use super::container::LABEL_INSTANCE;
 use super::sweep::remove_containers;
 use super::{artifact, image};
 use crate::runtime::RuntimeError;
-use crate::runtime::session::PREFIX;
 use crate::topology::CargoBin;
 
 /// Names the image of the helper; one is built when it is not set.
@@ -37,8 +37,13 @@ pub(super) async fn ready(docker: &Docker) -> Result<String, RuntimeError> {
     image::of_binary(docker, &bin, &executable).await
 }
 
-/// Does `job` in the network of `container`, in a container that carries the same labels and is then removed.
-pub(crate) async fn perform(container: &str, image: &str, job: &Job) -> Result<Done, RuntimeError> {
+/// Does `job` in the network of `container`, in a container that carries `labels` and is then removed.
+pub(crate) async fn perform(
+    container: &str,
+    image: &str,
+    labels: &BTreeMap<String, String>,
+    job: &Job,
+) -> Result<Done, RuntimeError> {
     let docker = connect().await?;
     let target = match docker.inspect_container(container, None).await {
         Err(error) if status_code(&error) == Some(404) => return Err(NetnsError::Gone.into()),
@@ -47,12 +52,10 @@ pub(crate) async fn perform(container: &str, image: &str, job: &Job) -> Result<D
     if target.state.as_ref().and_then(|state| state.running) != Some(true) {
         return Err(NetnsError::Gone.into());
     }
-    let mut labels = target.config.and_then(|config| config.labels).unwrap_or_default();
-    labels.retain(|label, _| label.starts_with(PREFIX) && label != LABEL_INSTANCE);
     let body = ContainerCreateBody {
         image: Some(image.to_owned()),
         cmd: Some(vec![serde_json::to_string(job).map_err(engine("write a job down"))?]),
-        labels: Some(labels),
+        labels: Some(labels.clone().into_iter().collect()),
         host_config: Some(HostConfig {
             network_mode: Some(format!("container:{container}")),
             cap_drop: Some(vec!["ALL".to_owned()]),

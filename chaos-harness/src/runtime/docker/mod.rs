@@ -6,6 +6,7 @@
 mod client;
 mod container;
 mod events;
+mod existing;
 mod helper;
 mod image;
 mod kill;
@@ -35,6 +36,7 @@ pub(super) use sweep::{remove_environment, sweep};
 pub(crate) use undo::undo;
 
 use self::client::{connect, engine, status_code};
+use self::existing::Existing;
 use super::{
     Capability, Change, EnvironmentId, InstanceSpec, Killed, Runtime, RuntimeError, RuntimeKind, Status, TargetNetwork,
     artifact,
@@ -53,6 +55,8 @@ pub(crate) struct DockerRuntime {
     /// Image names by service, filled in by `prepare`.
     images: Mutex<BTreeMap<String, String>>,
     instances: Arc<Mutex<HashMap<InstanceId, Instance>>>,
+    /// Containers that were there before.
+    existing: Mutex<BTreeMap<InstanceId, Existing>>,
     /// Held for reading by every start, so that `destroy` waits for those whose caller has gone away.
     starting: Arc<RwLock<()>>,
     changes: broadcast::Sender<Change>,
@@ -64,7 +68,8 @@ pub(crate) struct DockerRuntime {
 #[derive(Debug)]
 struct Instance {
     port: u16,
-    _container: ContainerAsync<GenericImage>,
+    /// None for a container that was there before.
+    container: Option<ContainerAsync<GenericImage>>,
 }
 
 impl DockerRuntime {
@@ -84,6 +89,7 @@ impl DockerRuntime {
             network,
             images: Mutex::default(),
             instances: Arc::default(),
+            existing: Mutex::default(),
             starting: Arc::default(),
             changes,
             undo,
@@ -91,7 +97,17 @@ impl DockerRuntime {
     }
 
     fn name(&self, id: &InstanceId) -> String {
-        container::name(&self.id, id)
+        let existing = self.existing.lock().unwrap_or_else(PoisonError::into_inner);
+        existing.get(id).map_or_else(|| container::name(&self.id, id), |existing| existing.container.clone())
+    }
+
+    /// Takes a container that is there already for `spec`.
+    async fn adopt(&self, container: &str, spec: &InstanceSpec) -> Result<(), RuntimeError> {
+        let existing = existing::adopt(&self.docker, container).await?;
+        self.existing.lock().unwrap_or_else(PoisonError::into_inner).insert(spec.id.clone(), existing);
+        let instance = Instance { port: spec.service.port, container: None };
+        self.instances.lock().unwrap_or_else(PoisonError::into_inner).insert(spec.id.clone(), instance);
+        Ok(())
     }
 
     fn port(&self, id: &InstanceId) -> Result<u16, RuntimeError> {
@@ -106,6 +122,7 @@ impl DockerRuntime {
 
     async fn image(&self, image: &Image) -> Result<String, RuntimeError> {
         match image {
+            Image::Existing(name) => Ok(name.clone()),
             Image::Named(name) => image::named(&self.docker, name).await,
             Image::Cargo(bin) => {
                 let building = bin.clone();
@@ -201,6 +218,9 @@ impl Runtime for DockerRuntime {
         let images = self.images.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let image =
             images.get(&spec.id.service).ok_or_else(|| RuntimeError::UnknownInstance { instance: spec.id.clone() })?;
+        if let Some(Image::Existing(container)) = &spec.service.image {
+            return self.adopt(container, spec).await;
+        }
         let port = spec.service.port;
         let request = container::request(&self.id, &self.network.name, image, spec);
         let request = request.with_label(events::LABEL_PORT, port.to_string());
@@ -210,7 +230,7 @@ impl Runtime for DockerRuntime {
         let start = tokio::spawn(async move {
             let container = request.start().await.map_err(engine(format!("start {id}")))?;
             let mut instances = instances.lock().unwrap_or_else(PoisonError::into_inner);
-            instances.insert(id, Instance { port, _container: container });
+            instances.insert(id, Instance { port, container: Some(container) });
             drop(starting);
             Ok(())
         });
@@ -278,7 +298,10 @@ impl Runtime for DockerRuntime {
             if helper::is_demanded() || !kill::is_of(pid, &container) { None } else { TargetNetwork::of_process(pid) };
         match entered {
             Some(network) => Ok(network),
-            None => Ok(TargetNetwork::Helper { container, image: helper::ready(&self.docker).await? }),
+            None => {
+                let image = helper::ready(&self.docker).await?;
+                Ok(TargetNetwork::Helper { container, image, labels: self.id.labels() })
+            }
         }
     }
 
@@ -297,9 +320,13 @@ impl Runtime for DockerRuntime {
             let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
             instances.drain().map(|(_, instance)| instance).collect()
         };
-        join_all(handles.into_iter().map(|instance| instance._container.rm())).await;
+        join_all(handles.into_iter().filter_map(|instance| instance.container).map(ContainerAsync::rm)).await;
+
         // By label, for whatever a cancelled start left, and for what the handles could not remove.
         sweep::remove_labelled(&self.docker, self.id.name()).await?;
+        // What is left to undo was done to containers that stay.
+        self.undo.revert().await?;
+        self.existing.lock().unwrap_or_else(PoisonError::into_inner).clear();
         Ok(self.undo.close()?)
     }
 }

@@ -121,6 +121,21 @@ impl UndoLog {
         Ok(())
     }
 
+    /// Takes every step that is noted, the newest first; goes on past one that fails.
+    ///
+    /// # Errors
+    /// The steps that failed; they stay noted.
+    pub async fn revert(&self) -> Result<(), UndoError> {
+        let mut failed = Vec::new();
+        for step in self.noted().iter().rev() {
+            match step.take().await {
+                Ok(()) => self.done(step)?,
+                Err(error) => failed.push(format!("{step} ({error})")),
+            }
+        }
+        if failed.is_empty() { Ok(()) } else { Err(UndoError::Steps { failed }) }
+    }
+
     /// What is noted and not done, oldest first.
     pub fn noted(&self) -> Vec<UndoStep> {
         self.state.lock().noted.clone()

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Header, Line, UndoError, UndoStep, now_ms, remove};
-use crate::runtime::{RuntimeKind, is_owner_gone, remove_environment};
+use crate::runtime::{RuntimeKind, ask_owner_to_end, is_owner_gone, remove_environment};
 
 /// An environment with an undo log.
 #[derive(Clone, Debug)]
@@ -78,25 +78,30 @@ impl Pending {
         is_owner_gone(&self.header.owner)
     }
 
+    /// Sends `SIGTERM` to the process that made it, if that is still there.
+    pub(crate) fn ask_owner_to_end(&self) {
+        ask_owner_to_end(&self.header.owner);
+    }
+
     /// Whether its time is up.
     pub fn is_overdue(&self) -> bool {
         self.header.until_ms < now_ms()
     }
 
-    /// Takes every step, the newest first, then takes the environment away and removes the log. Goes on past a step
-    /// that fails.
+    /// Takes the environment away, then every step, the newest first, on what is still there, and removes the log. Goes
+    /// on past a step that fails.
     ///
     /// # Errors
     /// What could not be undone; the log is then still there.
     pub async fn revert(&self) -> Result<(), UndoError> {
         let mut failed = Vec::new();
+        if let Err(error) = remove_environment(self.header.runtime, &self.header.environment).await {
+            failed.push(error.to_string());
+        }
         for step in self.steps.iter().rev() {
             if let Err(error) = step.take().await {
                 failed.push(format!("{step} ({error})"));
             }
-        }
-        if let Err(error) = remove_environment(self.header.runtime, &self.header.environment).await {
-            failed.push(error.to_string());
         }
         if failed.is_empty() { remove(&self.path) } else { Err(UndoError::Steps { failed }) }
     }

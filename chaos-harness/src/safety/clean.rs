@@ -1,0 +1,63 @@
+//! Takes away what dead test processes left: what their undo logs say, then whatever carries the harness's labels.
+
+use std::path::Path;
+
+use super::undo::{Pending, UndoError, pending};
+use crate::runtime::{Leftover, RuntimeError, sweep};
+
+/// What a cleaning found, and what of it is still there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cleaned {
+    /// What dead test processes had left.
+    pub found: Vec<Leftover>,
+    /// What could not be removed, with the reasons.
+    pub failed: Vec<String>,
+}
+
+/// Finds what dead test processes left on this machine, and unless `check` is set undoes and removes it. What live
+/// ones own is left alone. Undo logs are those in `folder`, [`undo_dir`] as a rule; labels are found whoever set them.
+///
+/// ```no_run
+/// # async fn example() {
+/// let cleaned = chaos_harness::safety::clean(&chaos_harness::folders::undo_dir(), true).await;
+/// assert!(cleaned.found.is_empty(), "left by an earlier run: {:?}", cleaned.found);
+/// # }
+/// ```
+///
+/// [`undo_dir`]: crate::folders::undo_dir
+pub async fn clean(folder: &Path, check: bool) -> Cleaned {
+    let mut cleaned = Cleaned::default();
+    match pending(folder) {
+        Ok(logs) => {
+            for log in logs {
+                cleaned.add_log(log, check).await;
+            }
+        }
+        Err(error) => cleaned.failed.push(error.to_string()),
+    }
+    cleaned.add_swept(sweep(check).await);
+    cleaned
+}
+
+impl Cleaned {
+    async fn add_log(&mut self, log: Result<Pending, UndoError>, check: bool) {
+        let log = match log {
+            Ok(log) if log.is_orphaned() => log,
+            Ok(_) => return,
+            Err(error) => return self.failed.push(error.to_string()),
+        };
+        self.found.push(Leftover::new("undo log of", log.environment().to_owned()));
+        let steps = log.steps().iter().map(|step| Leftover::new("not undone:", step.to_string()));
+        self.found.extend(steps);
+        if !check && let Err(error) = log.revert().await {
+            self.failed.push(error.to_string());
+        }
+    }
+
+    fn add_swept(&mut self, swept: Result<Vec<Leftover>, RuntimeError>) {
+        match swept {
+            Ok(swept) => self.found.extend(swept),
+            Err(error) => self.failed.push(error.to_string()),
+        }
+    }
+}
