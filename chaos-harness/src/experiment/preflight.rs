@@ -43,17 +43,20 @@ pub(super) async fn open(lab: &Lab, plan: &Plan, clock: Clock) -> Result<Opened>
     Ok(Opened { runtime, log })
 }
 
-/// Refuses a fault that the runtime cannot do, before anything is injected.
+/// Refuses a fault that the runtime or the machine cannot do, before anything is injected.
 pub(super) fn check_capabilities(injection: &Injection, runtime: &dyn Runtime) -> Result<(), FaultError> {
     let missing = injection.fault.requires().iter().find(|capability| !runtime.capabilities().contains(capability));
-    missing.map_or(Ok(()), |capability| {
-        Err(FaultError::NotCapable {
-            fault: injection.fault.describe(),
-            capability: *capability,
-            runtime: runtime.kind(),
-            hint: "; choose another with CHAOS_RUNTIME, or another fault",
-        })
-    })
+    missing.map_or_else(
+        || injection.fault.check_machine(),
+        |capability| {
+            Err(FaultError::NotCapable {
+                fault: injection.fault.describe(),
+                capability: *capability,
+                runtime: runtime.kind(),
+                hint: "; choose another with CHAOS_RUNTIME, or another fault",
+            })
+        },
+    )
 }
 
 /// Refuses a fault that, with those in force, reaches further than the plan allows.

@@ -25,6 +25,7 @@ mod instances;
 mod kill;
 mod link;
 mod link_catalogue;
+mod network;
 mod pause;
 mod protocol;
 mod register;
@@ -49,6 +50,10 @@ pub use injection::Injection;
 pub use instances::Instances;
 pub use kill::Kill;
 pub use link::LinkFault;
+pub use network::{
+    Cut, DnsFailure, Losses, Mechanism, NetemFault, NetworkLoss, NetworkPlace, NetworkRate, NetworkRef, Partition,
+    Ways, network, partition,
+};
 pub use pause::Pause;
 pub use stop::Stop;
 pub use udp::UdpFault;
@@ -87,6 +92,14 @@ pub trait FaultKind: Send + Sync {
     /// # Errors
     /// The first thing that is wrong, by name.
     fn validate(&self, topology: &Topology) -> Result<(), FaultError>;
+
+    /// Checks that this machine can do it, before anything is started, as far as that can be told.
+    ///
+    /// # Errors
+    /// What its kernel lacks, and what to use instead.
+    fn check_machine(&self) -> Result<(), FaultError> {
+        Ok(())
+    }
 
     /// Applies it; see the guarantees above.
     ///
@@ -129,4 +142,16 @@ register::faults! {
     InProcess(InProcess) = "in_process",
     /// A fail point inside a service.
     FailPoint(FailPointFault) = "fail_point",
+    /// No packet passes.
+    Cut(Cut) = "cut",
+    /// Groups of services cannot reach each other.
+    Partition(Partition) = "partition",
+    /// Packets are lost.
+    NetworkLoss(NetworkLoss) = "network_loss",
+    /// Packets beyond a rate are dropped.
+    NetworkRate(NetworkRate) = "network_rate",
+    /// Packets arrive late, twice, out of order or damaged.
+    Netem(NetemFault) = "netem",
+    /// Names are not found.
+    Dns(DnsFailure) = "dns",
 }

@@ -14,10 +14,8 @@ use crate::topology::InstanceId;
 /// Sends `SIGKILL` to process `pid` where this machine runs it for `container` and permits it.
 /// Returns whether it did.
 pub(super) fn process(pid: u32, container: &str) -> Result<bool, RuntimeError> {
-    // The control group names the container: a guard against another machine's or a reused process id.
-    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
     let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    let (Some(raw), true) = (raw, !container.is_empty() && groups.contains(container)) else {
+    let (Some(raw), true) = (raw, is_of(pid, container)) else {
         return Ok(false);
     };
     match kill_process(raw, Signal::KILL) {
@@ -25,6 +23,13 @@ pub(super) fn process(pid: u32, container: &str) -> Result<bool, RuntimeError> {
         Err(rustix::io::Errno::PERM | rustix::io::Errno::SRCH) => Ok(false),
         Err(error) => Err(RuntimeError::io(format!("kill process {pid}"))(error.into())),
     }
+}
+
+/// Whether process `pid` of this machine belongs to `container`. The control group names it: a guard against another
+/// machine's or a reused process id.
+pub(super) fn is_of(pid: u32, container: &str) -> bool {
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    !container.is_empty() && groups.contains(container)
 }
 
 /// Kills through the engine, for a user who may not signal the container's processes. The harness then
