@@ -59,6 +59,11 @@ impl Environment {
         self.runtime.as_ref()
     }
 
+    /// Where it runs, for what goes on beside the caller.
+    pub(crate) fn shared_runtime(&self) -> Arc<dyn Runtime> {
+        self.runtime.clone()
+    }
+
     /// The address at which users find `service`: a link of its first instance, the same for life.
     pub fn address(&self, service: &str) -> Option<SocketAddr> {
         self.links.between(USERS, service).first().map(|proxy| proxy.addr())

@@ -9,6 +9,7 @@ use futures::StreamExt;
 use tokio::sync::broadcast;
 
 use super::container::{self, LABEL_INSTANCE};
+use super::memory::OutOfMemory;
 use crate::runtime::session::LABEL_ENVIRONMENT;
 use crate::runtime::{Change, EnvironmentId, State, Status};
 use crate::topology::InstanceId;
@@ -18,9 +19,15 @@ pub(super) const LABEL_PORT: &str = "chaos-harness.port";
 
 /// Sends a [`Change`] for every event in the life of a container of the environment, until the
 /// engine's stream ends.
-pub(super) async fn listen(docker: Docker, id: EnvironmentId, network: String, changes: broadcast::Sender<Change>) {
+pub(super) async fn listen(
+    docker: Docker,
+    id: EnvironmentId,
+    network: String,
+    changes: broadcast::Sender<Change>,
+    out_of_memory: OutOfMemory,
+) {
     let label = format!("{LABEL_ENVIRONMENT}={}", id.name());
-    let lives = ["start", "die", "pause", "unpause"].map(str::to_owned).to_vec();
+    let lives = ["start", "die", "oom", "pause", "unpause"].map(str::to_owned).to_vec();
     let filters = HashMap::from([
         ("type".to_owned(), vec!["container".to_owned()]),
         ("label".to_owned(), vec![label]),
@@ -29,19 +36,29 @@ pub(super) async fn listen(docker: Docker, id: EnvironmentId, network: String, c
     let mut events = Box::pin(docker.events(Some(EventsOptionsBuilder::new().filters(&filters).build())));
     while let Some(Ok(event)) = events.next().await {
         let at = Instant::now();
-        let died = event.action.as_deref() == Some("die");
+        let action = event.action.unwrap_or_default();
         let labels = event.actor.and_then(|actor| actor.attributes).unwrap_or_default();
         let Some((instance, port)) = instance(&labels) else { continue };
+        // No receiver is no loss: nobody is interested yet.
+        let tell = |status| drop(changes.send(Change { id: instance.clone(), at, status }));
+        match action.as_str() {
+            "oom" => {
+                out_of_memory.killed(&instance, at).into_iter().for_each(tell);
+                continue;
+            }
+            "start" => out_of_memory.started(&instance),
+            _ => {}
+        }
         // The event says what happened; the inspection says where the container can be reached now.
         if let Ok(details) = docker.inspect_container(&container::name(&id, &instance), None).await {
             let mut status = container::status(&details, &network, port);
-            if died {
+            if action == "die" {
                 // By the time of the inspection the engine may have started it again, of which the next event tells.
                 let code = labels.get("exitCode").and_then(|code| code.parse().ok()).unwrap_or(-1);
-                status = Status { state: State::Exited { code, oom: false }, address: None, pid: None, ..status };
+                let ended = Status { state: State::Exited { code, oom: false }, address: None, pid: None, ..status };
+                status = out_of_memory.ended(&instance, at, ended);
             }
-            // No receiver is no loss: nobody is interested yet.
-            let _ = changes.send(Change { id: instance, at, status });
+            tell(status);
         }
     }
 }

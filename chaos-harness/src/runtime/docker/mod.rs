@@ -3,12 +3,16 @@
 //! testcontainers creates and starts the containers. What it does not do - own networks with labels,
 //! the negotiated API version, events, a tear-down in parallel - goes through our own client.
 
+mod cgroup;
 mod client;
 mod container;
 mod events;
 mod image;
 mod kill;
+mod ledger;
+mod memory;
 mod network;
+mod resources;
 mod sweep;
 mod undo;
 
@@ -34,7 +38,8 @@ pub(crate) use undo::undo;
 
 use self::client::{connect, engine, status_code};
 use super::{
-    Capability, Change, EnvironmentId, InstanceSpec, Killed, Runtime, RuntimeError, RuntimeKind, Status, artifact,
+    Capability, Change, EnvironmentId, InstanceSpec, Killed, Resources, Runtime, RuntimeError, RuntimeKind, Signal,
+    Signalled, Status, Wont, artifact,
 };
 use crate::runtime::docker_undo::DockerUndo;
 use crate::safety::undo::{UndoLog, UndoStep};
@@ -55,6 +60,9 @@ pub(crate) struct DockerRuntime {
     changes: broadcast::Sender<Change>,
     listener: JoinHandle<()>,
     undo: UndoLog,
+    limits: tokio::sync::Mutex<ledger::Ledger>,
+    offline: tokio::sync::Mutex<ledger::Offline>,
+    out_of_memory: memory::OutOfMemory,
 }
 
 /// A started instance; testcontainers' handle removes the container when it is dropped.
@@ -72,7 +80,9 @@ impl DockerRuntime {
         let undo = UndoLog::begin(id, RuntimeKind::Docker)?;
         let network = network::create(&docker, id).await?;
         let (changes, _) = broadcast::channel(1024);
-        let listener = events::listen(docker.clone(), id.clone(), network.name.clone(), changes.clone());
+        let out_of_memory = memory::OutOfMemory::default();
+        let (told, name) = (out_of_memory.clone(), network.name.clone());
+        let listener = events::listen(docker.clone(), id.clone(), name, changes.clone(), told);
         Ok(Self {
             id: id.clone(),
             version: format!("docker {}", version.version.unwrap_or_default()),
@@ -84,6 +94,9 @@ impl DockerRuntime {
             starting: Arc::default(),
             changes,
             undo,
+            limits: tokio::sync::Mutex::default(),
+            offline: tokio::sync::Mutex::default(),
+            out_of_memory,
         })
     }
 
@@ -133,6 +146,13 @@ impl DockerRuntime {
         Ok(self.undo.done(&step)?)
     }
 
+    /// The first process of an instance that runs, and its container.
+    async fn running(&self, id: &InstanceId, action: &'static str) -> Result<(u32, String), RuntimeError> {
+        let pid = self.status(id).await?.pid;
+        let pid = pid.ok_or_else(|| RuntimeError::NotRunning { instance: id.clone(), action })?;
+        Ok((pid, self.container(id).await?))
+    }
+
     /// Waits until the engine has noticed that process `pid` is gone.
     async fn wait_for_end(&self, id: &InstanceId, pid: u32) -> Result<(), RuntimeError> {
         let mut pause = Duration::from_millis(1);
@@ -162,6 +182,11 @@ impl Runtime for DockerRuntime {
             Capability::Pause,
             Capability::AutomaticRestart,
             Capability::NetworkNamespace,
+            Capability::Signals,
+            Capability::Disconnect,
+            Capability::CpuLimit,
+            Capability::MemoryLimit,
+            Capability::ProcessLimit,
         ]
     }
 
@@ -226,17 +251,26 @@ impl Runtime for DockerRuntime {
     }
 
     async fn kill(&self, id: &InstanceId) -> Result<Killed, RuntimeError> {
-        let before = self.status(id).await?;
-        let Some(pid) = before.pid else {
-            return Err(RuntimeError::NotRunning { instance: id.clone(), action: "killed" });
-        };
-        let container = self.container(id).await?;
+        let (pid, container) = self.running(id, "killed").await?;
         self.undo.note(UndoStep::Docker(DockerUndo::Start { container: container.clone() }))?;
-        if kill::process(pid, &container)? {
+        if kill::process(pid, &container, Signal::Kill)? {
             self.wait_for_end(id, pid).await?;
             return Ok(Killed { mechanism: format!("SIGKILL to process {pid}") });
         }
-        kill::through_engine(&self.docker, &self.name(id), id).await
+        let mechanism = kill::through_engine(&self.docker, &self.name(id), id, Signal::Kill).await?;
+        Ok(Killed { mechanism })
+    }
+
+    async fn signal(&self, id: &InstanceId, signal: Signal) -> Result<Signalled, RuntimeError> {
+        let (init, container) = self.running(id, "signalled").await?;
+        self.undo.note(UndoStep::Docker(DockerUndo::Start { container: container.clone() }))?;
+        let pid = kill::service(init);
+        let wont = Wont::of(pid, signal);
+        let mechanism = match kill::process(pid, &container, signal)? {
+            true => format!("{signal} to process {pid}"),
+            false => kill::through_engine(&self.docker, &self.name(id), id, signal).await?,
+        };
+        Ok(Signalled { mechanism, pid: Some(pid), wont })
     }
 
     async fn pause(&self, id: &InstanceId) -> Result<(), RuntimeError> {
@@ -268,6 +302,10 @@ impl Runtime for DockerRuntime {
 
     fn changes(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
+    }
+
+    fn resources(&self) -> Option<&dyn Resources> {
+        Some(self)
     }
 
     fn undo_log(&self) -> &UndoLog {

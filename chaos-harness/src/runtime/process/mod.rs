@@ -24,8 +24,8 @@ use self::loopback::Loopback;
 use self::supervisor::{Supervised, Wish};
 pub(super) use self::sweep::{remove_environment, sweep};
 use super::{
-    Capability, Change, EnvironmentId, InstanceSpec, Killed, Runtime, RuntimeError, RuntimeKind, State, Status,
-    artifact,
+    Capability, Change, EnvironmentId, InstanceSpec, Killed, Runtime, RuntimeError, RuntimeKind, Signal, Signalled,
+    State, Status, Wont, artifact,
 };
 use crate::safety::undo::UndoLog;
 use crate::topology::{InstanceId, Program, Topology};
@@ -83,7 +83,14 @@ impl Runtime for ProcessRuntime {
     }
 
     fn capabilities(&self) -> &'static [Capability] {
-        &[Capability::Links, Capability::Kill, Capability::Stop, Capability::Pause, Capability::AutomaticRestart]
+        &[
+            Capability::Links,
+            Capability::Kill,
+            Capability::Stop,
+            Capability::Pause,
+            Capability::AutomaticRestart,
+            Capability::Signals,
+        ]
     }
 
     fn link_host(&self) -> IpAddr {
@@ -147,6 +154,13 @@ impl Runtime for ProcessRuntime {
         child::signal(pid, child::Signal::KILL)?;
         instance.ends_within(pid, GONE_WITHIN).await;
         Ok(Killed { mechanism: format!("SIGKILL to process {pid}") })
+    }
+
+    async fn signal(&self, id: &InstanceId, signal: Signal) -> Result<Signalled, RuntimeError> {
+        let (_, pid) = self.running(id, "signalled")?;
+        let wont = Wont::of(pid, signal);
+        child::signal(pid, signal.raw())?;
+        Ok(Signalled { mechanism: format!("{signal} to process {pid}"), pid: Some(pid), wont })
     }
 
     async fn pause(&self, id: &InstanceId) -> Result<(), RuntimeError> {
