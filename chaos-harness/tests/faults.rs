@@ -4,7 +4,7 @@
 mod common;
 
 use std::net::SocketAddr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use chaos_harness::environment::Environment;
@@ -26,6 +26,9 @@ const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// What the answers of product hold, in the order in which they are asked for over UDP.
 const SKUS: [&str; 6] = ["tea-green", "tea-black", "tea-herbal", "coffee-beans", "mug-white", "pot-glass"];
+
+/// Every example of the catalogue does.
+const BITES_WITHIN: Duration = Duration::from_secs(10);
 
 /// Longer than any of it takes.
 const HOLD: Duration = Duration::from_secs(600);
@@ -177,14 +180,6 @@ async fn ask_for(environment: &Environment, path: &str) -> Seen {
 }
 
 #[test]
-fn every_registered_kind_has_a_case() {
-    let tested: Vec<&str> = cases().iter().map(|(fault, _)| fault.kind()).collect();
-    for kind in Fault::KINDS {
-        assert!(tested.contains(kind), "no case for `{kind}`");
-    }
-}
-
-#[test]
 fn on_docker() {
     on(RuntimeKind::Docker, all);
 }
@@ -192,6 +187,61 @@ fn on_docker() {
 #[test]
 fn on_processes() {
     on(RuntimeKind::Process, all);
+}
+
+#[test]
+fn the_catalogue_on_docker() {
+    on(RuntimeKind::Docker, catalogue);
+}
+
+#[test]
+fn the_catalogue_on_processes() {
+    on(RuntimeKind::Process, catalogue);
+}
+
+/// Every example of every registered fault, while users ask: it bites, it ends, it is undone twice.
+async fn catalogue(kind: RuntimeKind) {
+    let linked = pair().link_over(USERS, "product", Protocol::Http).link_over(USERS, "product", Protocol::Udp);
+    let environment = Arc::new(start(kind, linked).await);
+    let users = tokio::spawn(keep_asking(environment.clone()));
+    for fault in Fault::catalogue().into_iter().flat_map(|entry| entry.examples) {
+        if let Some(missing) = fault.requires().iter().find(|needed| !kind.capabilities().contains(needed)) {
+            not_run(&format!("{fault} on {kind}: it requires {missing}"));
+            continue;
+        }
+        eventually("a healthy start", || async { ask(&environment, &fault).await == Seen::Answer }).await;
+        bites_and_is_undone(&environment, &fault).await;
+    }
+    users.abort();
+    let _ = users.await;
+    Arc::into_inner(environment).unwrap().destroy().await.unwrap();
+}
+
+/// Users who ask over everything, ten times a second, whatever they are told.
+async fn keep_asking(environment: Arc<Environment>) {
+    loop {
+        let _ = tokio::join!(ask_over_http(&environment), ask_over_udp(&environment));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn bites_and_is_undone(environment: &Environment, fault: &Fault) {
+    fault.validate(environment.topology()).unwrap();
+    let mut injected = fault.inject(environment).await.unwrap();
+    let since = Instant::now();
+    let mut bite = injected.attest(environment).await;
+    while !bite.shown {
+        assert!(since.elapsed() < BITES_WITHIN, "{fault}: {}", bite.looked_at);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        bite = injected.attest(environment).await;
+    }
+    assert!(!injected.mechanism().is_empty(), "{fault}");
+    injected.roll_back(environment).await.unwrap();
+    injected.roll_back(environment).await.unwrap();
+    let gone = injected.attest_gone(environment).await;
+    assert!(gone.shown, "{fault}: {}", gone.looked_at);
+    eventually(&format!("the end of `{fault}`"), || async { ask(environment, fault).await == Seen::Answer }).await;
+    assert_eq!(environment.runtime().undo_log().noted(), [], "{fault}: undone, and so nothing is noted");
 }
 
 async fn all(kind: RuntimeKind) {
@@ -243,12 +293,9 @@ async fn conforms(environment: &Environment, fault: &Fault, expected: Seen) {
         bite = injected.attest(environment).await;
     }
     assert!(bite.shown, "{fault}: {}", bite.looked_at);
-    assert!(!injected.mechanism().is_empty(), "{fault}");
-    injected.roll_back(environment).await.unwrap();
     injected.roll_back(environment).await.unwrap();
     let gone = injected.attest_gone(environment).await;
     assert!(gone.shown, "{fault}: {}", gone.looked_at);
-    eventually(&format!("the end of `{fault}`"), || async { ask(environment, fault).await == Seen::Answer }).await;
 }
 
 /// Two faults on one link are both in force, and one goes without the other.

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use chaos_harness::folders::undo_dir;
 use chaos_harness::safety::{Cleaned, clean};
 use clap::Args;
 
@@ -15,7 +16,7 @@ pub(crate) struct Options {
 
 /// Exits with 0 when nothing is left, 1 when something is.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    let cleaned = tokio::runtime::Runtime::new()?.block_on(clean(options.check));
+    let cleaned = tokio::runtime::Runtime::new()?.block_on(clean(&undo_dir(), options.check));
     print(options.check, &cleaned);
     let is_left = options.check && !cleaned.found.is_empty();
     Ok(if is_left || !cleaned.failed.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
+use chaos_harness::folders::undo_dir;
 use chaos_harness::safety::halt_all;
 use clap::Args;
 
@@ -16,7 +17,7 @@ pub(crate) struct Options {
 
 /// Exits with 0 when no experiment runs any more, 1 when one is still there.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    let halted = tokio::runtime::Runtime::new()?.block_on(halt_all(options.wait))?;
+    let halted = tokio::runtime::Runtime::new()?.block_on(halt_all(&undo_dir(), options.wait))?;
     for environment in &halted.asked {
         let still = if halted.left.contains(environment) { "still rolling back" } else { "ended" };
         println!("{environment}: {still}");

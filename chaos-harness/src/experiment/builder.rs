@@ -112,6 +112,19 @@ impl Experiment {
         self
     }
 
+    /// Aborts when `condition` comes true of the last seconds, whatever part of the experiment they are in.
+    ///
+    /// ```
+    /// # use chaos_harness::prelude::*;
+    /// # fn example(experiment: chaos_harness::experiment::Experiment) -> chaos_harness::experiment::Experiment {
+    /// experiment.abort_when(hypothesis!(p99("/orders") > 10s)).abort_when(hypothesis!(peak("queue") > 5000))
+    /// # }
+    /// ```
+    pub fn abort_when(mut self, condition: Hypothesis) -> Self {
+        self.plan.limits.abort_when.push(condition);
+        self
+    }
+
     /// What is believed, in words, for the report.
     pub fn belief(mut self, text: &str) -> Self {
         text.clone_into(&mut self.plan.story.hypothesis);

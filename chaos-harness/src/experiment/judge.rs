@@ -54,17 +54,22 @@ impl Evidence<'_> {
         if windows.is_empty() {
             return Measured::Nothing { reason: Unmeasured::NotReached };
         }
+        self.measure_in(&windows, claim)
+    }
+
+    /// Measures a claim in these windows, whatever its scope.
+    pub(super) fn measure_in(&self, windows: &[Window], claim: &Hypothesis) -> Measured {
         match &claim.measure {
-            Measure::Availability { route } => self.share(&windows, route, |rates| rates.availability),
-            Measure::ErrorRate { route } => self.share(&windows, route, |rates| rates.error_rate),
-            Measure::Degraded { route } => self.share(&windows, route, |rates| rates.degraded),
-            Measure::Latency { quantile, route } => self.latency(&windows, route, *quantile),
+            Measure::Availability { route } => self.share(windows, route, |rates| rates.availability),
+            Measure::ErrorRate { route } => self.share(windows, route, |rates| rates.error_rate),
+            Measure::Degraded { route } => self.share(windows, route, |rates| rates.degraded),
+            Measure::Latency { quantile, route } => self.latency(windows, route, *quantile),
             Measure::Mttr => self.mttr(),
             Measure::Mttd => self.mttd(),
             Measure::Recovery => self.longest_recovery(),
-            Measure::Peak { probe } => self.reading(&windows, probe, |values| values.reduce(f64::max)),
-            Measure::Lowest { probe } => self.reading(&windows, probe, |values| values.reduce(f64::min)),
-            Measure::Last { probe } => self.reading(&windows, probe, |values| values.last()),
+            Measure::Peak { probe } => self.reading(windows, probe, |values| values.reduce(f64::max)),
+            Measure::Lowest { probe } => self.reading(windows, probe, |values| values.reduce(f64::min)),
+            Measure::Last { probe } => self.reading(windows, probe, |values| values.last()),
         }
     }
 

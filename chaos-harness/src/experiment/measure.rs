@@ -6,8 +6,9 @@ use super::judge::Evidence;
 use super::milestones;
 use super::session::Session;
 use crate::error::Result;
-use crate::hypothesis::{Finding, Hypothesis, Inconclusive, Scope, Verdict};
+use crate::hypothesis::{Aborted, Finding, Hypothesis, Inconclusive, Scope, Verdict};
 use crate::journal::{InjectionRecord, Record};
+use crate::load::probe::RunningProbes;
 use crate::measure::{Series, Window, detection};
 
 impl Session {
@@ -58,6 +59,21 @@ impl Session {
         });
         record.milestones = Some(milestones::of(&record, watch, self.watch.samples(), &journal.events));
         record
+    }
+
+    /// Of the plan's own abort conditions, the first that is true of the sliding window.
+    pub(super) fn abort_condition(&self, now: Duration) -> Option<Aborted> {
+        let window = [Window::new(now.saturating_sub(self.plan.limits.window), now)];
+        let probes = self.probes.as_ref().map(RunningProbes::series).unwrap_or_default();
+        let evidence = Evidence { probes: &probes, ..self.evidence(now) };
+        let findings = self
+            .plan
+            .limits
+            .abort_when
+            .iter()
+            .map(|claim| Finding { measured: evidence.measure_in(&window, claim), hypothesis: claim.clone() });
+        let finding = findings.into_iter().find(|finding| finding.holds() == Some(true))?;
+        Some(Aborted::Condition { finding })
     }
 
     fn evidence(&self, load_to: Duration) -> Evidence<'_> {

@@ -142,7 +142,8 @@ impl Plan {
         for injection in &self.injections {
             injection.validate(&self.topology)?;
         }
-        self.steady_state.iter().chain(&self.hypotheses).try_for_each(|claim| self.validate_claim(claim))?;
+        let mut claims = self.steady_state.iter().chain(&self.hypotheses).chain(&self.limits.abort_when);
+        claims.try_for_each(|claim| self.validate_claim(claim))?;
         let radius = self.radius();
         if !self.injections.is_empty() && radius > self.limits.radius {
             return Err(PlanError::Radius { radius, allowed: self.limits.radius });

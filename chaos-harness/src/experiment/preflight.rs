@@ -7,6 +7,7 @@ use super::{Plan, PlanError, dry_run};
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::fault::{Fault, FaultError, FaultKind};
+use crate::folders::undo_dir;
 use crate::journal::{Journal, Phase, SCHEMA_VERSION, Status, Traffic, Versions, What, Writer};
 use crate::lab::Lab;
 use crate::measure::SampleColumns;
@@ -21,7 +22,7 @@ pub(super) struct Opened {
 /// Opens the runtime and begins the journal.
 pub(super) async fn open(lab: &Lab, plan: &Plan, clock: Clock) -> Result<Opened> {
     let began = clock.now();
-    let cleaned = clean(false).await;
+    let cleaned = clean(&undo_dir(), false).await;
     let id = EnvironmentId::new(&plan.topology.name).with_limit(plan.limits.duration);
     let (runtime, choice) = choose(lab.settings().runtime, &id).await?;
     let runtime: Arc<dyn Runtime> = Arc::from(runtime);

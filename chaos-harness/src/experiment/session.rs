@@ -375,7 +375,8 @@ impl Session {
         for (at, what) in seen.changes {
             self.log.event_at(at, what)?;
         }
-        if let Some(condition) = seen.abort.filter(|_| self.aborted.is_none()) {
+        let condition = || seen.abort.or_else(|| self.abort_condition(now));
+        if let Some(condition) = self.aborted.is_none().then(condition).flatten() {
             self.log.event(What::Aborting { condition: condition.to_string() })?;
             self.aborted = Some(condition);
         }

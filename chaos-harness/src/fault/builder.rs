@@ -60,7 +60,9 @@ impl LinkRef {
         self
     }
 
-    /// The datagrams of the link, which must be declared over UDP.
+    /// The datagrams of the link, which must be declared over UDP. They have no connections, and a fault on them acts
+    /// for all of its hold: with a selection ([`first`](Self::first), [`every`](Self::every)) or a
+    /// [profile](Self::profile), the plan is refused before anything starts.
     ///
     /// ```
     /// use chaos_harness::fault::link;
@@ -70,7 +72,8 @@ impl LinkRef {
     /// ```
     pub fn udp(self) -> UdpLinkRef {
         let direction = self.direction.unwrap_or(Direction::Up);
-        UdpLinkRef { caller: self.caller, callee: self.callee, direction, probability: self.probability }
+        let Self { caller, callee, probability, connections, profile, .. } = self;
+        UdpLinkRef { caller, callee, direction, probability, connections, profile }
     }
 
     /// Only the first `n` new connections, counted from the injection; those after them work. Connections that

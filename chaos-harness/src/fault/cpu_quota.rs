@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{FaultError, FaultKind, Injected, Instances, limited};
+use super::catalogue::{Catalogued, Entry};
+use super::{FaultError, FaultKind, Injected, Instances, limited, target};
 use crate::environment::Environment;
 use crate::runtime::{CPU_PERIOD, Capability, Limit, Resource};
 use crate::topology::Topology;
@@ -22,6 +23,13 @@ pub struct CpuQuota {
     pub on: Instances,
     /// Cores: 0.1 is a tenth of one, 2 is two.
     pub cores: f64,
+}
+
+impl Catalogued for CpuQuota {
+    fn entries() -> Vec<Entry> {
+        let quota = [target("product").cpu_quota(0.1)];
+        vec![Entry::new("CPU quota", "`target(\"a\").cpu_quota(0.1)`", quota)]
+    }
 }
 
 #[async_trait]

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::catalogue::{Catalogued, Entry};
 use super::instances::attest_states;
 use super::lives::start_all;
-use super::{Attestation, FaultError, FaultKind, Injected, Instances};
+use super::{Attestation, FaultError, FaultKind, Injected, Instances, target};
 use crate::environment::Environment;
 use crate::runtime::{Capability, Runtime, RuntimeError, State};
 use crate::topology::{InstanceId, RestartPolicy, Topology};
@@ -33,6 +34,13 @@ pub struct CrashLoop {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub period: Duration,
+}
+
+impl Catalogued for CrashLoop {
+    fn entries() -> Vec<Entry> {
+        let crashes = [target("product").crash_loop(Duration::from_millis(500))];
+        vec![Entry::new("crash loop", "`target(\"a\").crash_loop(2.secs())`", crashes)]
+    }
 }
 
 #[async_trait]

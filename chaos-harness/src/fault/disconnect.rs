@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::catalogue::{Catalogued, Entry};
 use super::limited::resources;
-use super::{Attestation, FaultError, FaultKind, Injected, Instances};
+use super::{Attestation, FaultError, FaultKind, Injected, Instances, target};
 use crate::environment::Environment;
 use crate::runtime::{Capability, ConnectionNow, Hold, RuntimeError};
 use crate::topology::{InstanceId, Topology};
@@ -17,6 +18,12 @@ pub struct Disconnect {
     /// What it hits.
     #[serde(flatten)]
     pub on: Instances,
+}
+
+impl Catalogued for Disconnect {
+    fn entries() -> Vec<Entry> {
+        vec![Entry::new("off the network", "`target(\"a\").disconnect()`", [target("product").disconnect()])]
+    }
 }
 
 #[async_trait]

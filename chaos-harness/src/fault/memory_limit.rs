@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{FaultError, FaultKind, Injected, Instances, limited};
+use super::catalogue::{Catalogued, Entry};
+use super::{FaultError, FaultKind, Injected, Instances, limited, target};
 use crate::environment::Environment;
 use crate::runtime::{Capability, Limit, Resource};
 use crate::topology::Topology;
@@ -26,6 +27,13 @@ pub struct MemoryLimit {
     pub on: Instances,
     /// Bytes, rounded down to 64 KiB; at least 6 MiB.
     pub bytes: u64,
+}
+
+impl Catalogued for MemoryLimit {
+    fn entries() -> Vec<Entry> {
+        let limit = [target("product").memory_limit(24 << 20)];
+        vec![Entry::new("memory limit, down to an OOM kill", "`target(\"a\").memory_limit(64 << 20)`", limit)]
+    }
 }
 
 #[async_trait]

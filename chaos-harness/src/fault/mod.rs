@@ -12,6 +12,7 @@
 
 mod attestation;
 mod builder;
+pub mod catalogue;
 mod cpu_quota;
 mod crash_loop;
 mod disconnect;
@@ -22,6 +23,7 @@ mod instances;
 mod kill;
 mod limited;
 mod link;
+mod link_catalogue;
 mod lives;
 mod memory_limit;
 mod pause;
@@ -41,6 +43,7 @@ use async_trait::async_trait;
 
 pub use attestation::Attestation;
 pub use builder::{LinkRef, link};
+use catalogue::{Catalogued, Entry};
 pub use cpu_quota::CpuQuota;
 pub use crash_loop::CrashLoop;
 pub use disconnect::Disconnect;

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{FaultError, FaultKind, Injected, Instances, limited};
+use super::catalogue::{Catalogued, Entry};
+use super::{FaultError, FaultKind, Injected, Instances, limited, target};
 use crate::environment::Environment;
 use crate::runtime::{Capability, Limit, Resource};
 use crate::topology::Topology;
@@ -18,6 +19,13 @@ pub struct ProcessLimit {
     pub on: Instances,
     /// Processes and threads.
     pub most: u64,
+}
+
+impl Catalogued for ProcessLimit {
+    fn entries() -> Vec<Entry> {
+        let limit = [target("product").process_limit(1)];
+        vec![Entry::new("limit on processes and threads", "`target(\"a\").process_limit(8)`", limit)]
+    }
 }
 
 #[async_trait]

@@ -7,9 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
+use super::catalogue::{Catalogued, Entry};
 use super::instances::attest_states;
 use super::lives::{how_stopped, start_all, stop_all};
-use super::{Attestation, FaultError, FaultKind, Injected, Instances};
+use super::{Attestation, FaultError, FaultKind, Injected, Instances, target};
 use crate::environment::Environment;
 use crate::runtime::{Capability, State, Status};
 use crate::topology::{InstanceId, Topology};
@@ -28,6 +29,13 @@ pub struct Restart {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub delay: Duration,
+}
+
+impl Catalogued for Restart {
+    fn entries() -> Vec<Entry> {
+        let restart = [target("product").restart(Duration::from_secs(60))];
+        vec![Entry::new("restart after a delay", "`target(\"a\").restart(3.secs())`", restart)]
+    }
 }
 
 #[async_trait]

@@ -4,9 +4,10 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::catalogue::{Catalogued, Entry};
 use super::instances::attest_states;
 use super::lives::{how_stopped, start_all, stop_all};
-use super::{Attestation, FaultError, FaultKind, Injected};
+use super::{Attestation, FaultError, FaultKind, Injected, target};
 use crate::environment::Environment;
 use crate::runtime::{Capability, State};
 use crate::topology::{InstanceId, Topology};
@@ -29,6 +30,12 @@ impl Scale {
             return Err(FaultError::BadValue { fault: self.describe(), what: "a number of instances", given, range });
         }
         Ok(declared.instance_ids().filter(|id| id.ordinal > self.to).collect())
+    }
+}
+
+impl Catalogued for Scale {
+    fn entries() -> Vec<Entry> {
+        vec![Entry::new("fewer instances", "`target(\"a\").scale(1)`", [target("product").scale(0)])]
     }
 }
 

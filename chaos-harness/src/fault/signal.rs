@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::catalogue::{Catalogued, Entry};
 use super::instances::attest_states;
 use super::lives::start_all;
-use super::{Attestation, FaultError, FaultKind, Injected, Instances};
+use super::{Attestation, FaultError, FaultKind, Injected, Instances, target};
 use crate::environment::Environment;
 use crate::runtime::{Capability, Signal, State, Status, Wont};
 use crate::topology::{InstanceId, RestartPolicy, Topology};
@@ -32,6 +33,20 @@ impl SendSignal {
         let known = || Signal::ALL.iter().map(|signal| signal.name()).collect::<Vec<_>>().join(", ");
         let unknown = || FaultError::UnknownSignal { given: self.signal.clone(), known: known() };
         Signal::named(&self.signal).ok_or_else(unknown)
+    }
+}
+
+impl Catalogued for SendSignal {
+    fn entries() -> Vec<Entry> {
+        let signals = [target("product").signal("SIGUSR1"), target("product").signal("SIGSTOP")];
+        vec![
+            Entry::new(
+                "any signal",
+                "`target(\"a\").signal(\"SIGTERM\")`, `target(\"a\").kill_with(Signal::Segv)`",
+                signals,
+            )
+            .privileges("none; as root the restart is the engine's own"),
+        ]
     }
 }
 

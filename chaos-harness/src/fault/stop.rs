@@ -4,9 +4,10 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::catalogue::{Catalogued, Entry};
 use super::instances::attest_states;
 use super::lives::{how_stopped, start_all, stop_all};
-use super::{Attestation, FaultError, FaultKind, Injected, Instances};
+use super::{Attestation, FaultError, FaultKind, Injected, Instances, target};
 use crate::environment::Environment;
 use crate::runtime::{Capability, State};
 use crate::topology::{InstanceId, Topology};
@@ -17,6 +18,12 @@ pub struct Stop {
     /// What it hits.
     #[serde(flatten)]
     pub on: Instances,
+}
+
+impl Catalogued for Stop {
+    fn entries() -> Vec<Entry> {
+        vec![Entry::new("stop and start", "`target(\"a\").stop()`", [target("product").stop()])]
+    }
 }
 
 #[async_trait]

@@ -5,7 +5,8 @@ use futures::future::join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Attestation, Fault, FaultError, FaultKind, Injected};
+use super::catalogue::{Catalogued, Entry};
+use super::{Attestation, Fault, FaultError, FaultKind, Injected, targets};
 use crate::environment::Environment;
 use crate::runtime::Capability;
 use crate::safety::BlastRadius;
@@ -16,6 +17,16 @@ use crate::topology::Topology;
 pub struct Together {
     /// Each of them.
     pub faults: Vec<Fault>,
+}
+
+impl Catalogued for Together {
+    fn entries() -> Vec<Entry> {
+        vec![Entry::new(
+            "several services at once",
+            "`targets([\"a\", \"b\"]).kill()`, `targets([\"a\", \"b\"]).each(...)`",
+            [targets(["inventory", "product"]).kill()],
+        )]
+    }
 }
 
 #[async_trait]

@@ -98,6 +98,11 @@ pub enum Aborted {
         #[schemars(with = "String")]
         limit: Duration,
     },
+    /// A condition of the plan's own came true.
+    Condition {
+        /// What it was, and what was measured over the sliding window.
+        finding: Finding,
+    },
     /// Somebody asked for it.
     Halted,
 }
@@ -188,6 +193,7 @@ impl fmt::Display for Aborted {
             Self::TimeLimit { limit } => {
                 write!(f, "the time limit of {} passed", humantime::format_duration(*limit))
             }
+            Self::Condition { finding } => write!(f, "an abort condition came true: {finding}"),
             Self::Halted => f.write_str("halted on request"),
         }
     }

@@ -1,9 +1,9 @@
 //! The generator against real servers on loopback.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -63,12 +63,19 @@ async fn write(connection: &mut TcpStream, text: &str) {
 }
 
 fn start(load: &Load, address: SocketAddr) -> Running {
-    Generator::start(load, Clock::start(), 1, |service| (service == "target").then_some(address)).unwrap()
+    start_by(Clock::start(), load, address)
+}
+
+fn start_by(clock: Clock, load: &Load, address: SocketAddr) -> Running {
+    Generator::start(load, clock, 1, |service| (service == "target").then_some(address)).unwrap()
 }
 
 /// Sends `load` until `count` samples are known.
 async fn send(load: &Load, address: SocketAddr, count: usize) -> LoadReport {
-    let running = start(load, address);
+    collect(start(load, address), count).await
+}
+
+async fn collect(running: Running, count: usize) -> LoadReport {
     let feed = running.feed();
     let enough = async {
         while feed.count() < count {
@@ -204,30 +211,37 @@ async fn a_pooled_connection_that_dies_under_a_request_is_a_reset_and_nothing_is
     assert!(report.samples.len().abs_diff(received) <= 1, "{received} received of {}", report.samples.len());
 }
 
+/// Since when a server stood still, and until when.
+type Stall = Arc<OnceLock<(Instant, Instant)>>;
+
 /// A server that stands still once, for `stall`, from the moment of its `n`th request.
-async fn stalling(n: usize, stall: Duration) -> Server {
+async fn stalling(n: usize, stall: Duration) -> (Server, Stall) {
+    let stood = Stall::default();
+    let known = Arc::clone(&stood);
     let count = Arc::new(AtomicUsize::new(0));
     let gate = Arc::new(tokio::sync::RwLock::new(()));
     let handler = move || {
-        let (count, gate) = (Arc::clone(&count), Arc::clone(&gate));
+        let (count, gate, known) = (Arc::clone(&count), Arc::clone(&gate), Arc::clone(&known));
         async move {
             if count.fetch_add(1, Ordering::Relaxed) == n {
                 let closed = Arc::clone(&gate).write_owned().await;
                 // Detached: the server goes on standing still when the client of this request gives up.
                 tokio::spawn(async move {
+                    let since = Instant::now();
                     tokio::time::sleep(stall).await;
+                    known.set((since, Instant::now())).unwrap();
                     drop(closed);
                 });
             }
             let _open = gate.read().await;
         }
     };
-    serve(Router::new().route("/", get(handler))).await
+    (serve(Router::new().route("/", get(handler))).await, stood)
 }
 
 #[tokio::test]
 async fn a_stall_shows_in_availability_and_in_p99() {
-    let server = stalling(100, Duration::from_secs(3)).await;
+    let (server, _) = stalling(100, Duration::from_secs(3)).await;
     let report = send(&target().rate(100).deadline(ms(1_000)), server.address, 500).await;
     // 2 of the 3 seconds are over the deadline of 1 s: 200 of about 500 requests.
     let tally = Tally::of(&report.samples);
@@ -240,14 +254,22 @@ async fn a_stall_shows_in_availability_and_in_p99() {
 
 #[tokio::test]
 async fn a_stall_delays_every_request_that_was_due_in_it() {
-    let server = stalling(50, ms(1_000)).await;
-    let report = send(&target().rate(100).deadline(ms(5_000)), server.address, 300).await;
-    // A closed loop would count one slow request. Here each due in the stall waits for the rest of it: evenly
-    // from 1 s down to nothing, so half of the 100 wait for more than 500 ms.
-    let slow = report.samples.iter().filter(|sample| sample.latency() > ms(500)).count();
-    assert!((40..=60).contains(&slow), "{slow}");
-    // The target's fault, not the generator's: the run counts.
-    report.lag.kept_up().unwrap();
+    let (server, stall) = stalling(50, ms(1_000)).await;
+    let clock = Clock::start();
+    let report = collect(start_by(clock, &target().rate(100).deadline(ms(20_000)), server.address), 300).await;
+    let (since, until) = stall.get().map(|(since, until)| (clock.at(*since), clock.at(*until))).unwrap();
+    // A closed loop would count one slow request. Here each that was due in the stall waits for the rest of it.
+    let due: Vec<_> = report.samples.iter().filter(|sample| (since..until).contains(&sample.intended)).collect();
+    let expected = (until - since).as_secs_f64() * 100.0;
+    assert!((due.len() as f64 - expected).abs() <= 2.0, "{} of {expected}", due.len());
+    for sample in &due {
+        assert!(sample.latency() >= until - sample.intended, "{sample:?} in a stall until {until:?}");
+    }
+    // The target's fault, not the generator's: it sent them while the target stood still, most of them in time.
+    let mut late: Vec<_> = due.iter().map(|sample| sample.sent - sample.intended).collect();
+    late.sort();
+    assert!(late[late.len() / 4] <= ms(20), "{late:?}");
+    assert!(!matches!(report.lag.kept_up(), Err(GeneratorLag::Unsent { .. })), "{:?}", report.lag);
     assert_eq!(Tally::of(&report.samples).failed(), 0);
 }
 

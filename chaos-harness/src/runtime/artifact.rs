@@ -1,7 +1,9 @@
 //! Binaries of the user's own workspace, built for targets: static, so that they run in an empty image.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+#[cfg(feature = "docker")]
+use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Mutex, PoisonError};

@@ -44,6 +44,35 @@ pub enum Capability {
     ProcessLimit,
 }
 
+impl RuntimeKind {
+    /// What this runtime can do.
+    pub fn capabilities(self) -> &'static [Capability] {
+        match self {
+            Self::Docker => &[
+                Capability::Links,
+                Capability::Kill,
+                Capability::Stop,
+                Capability::Pause,
+                Capability::AutomaticRestart,
+                Capability::NetworkNamespace,
+                Capability::Signals,
+                Capability::Disconnect,
+                Capability::CpuLimit,
+                Capability::MemoryLimit,
+                Capability::ProcessLimit,
+            ],
+            Self::Process => &[
+                Capability::Links,
+                Capability::Kill,
+                Capability::Stop,
+                Capability::Pause,
+                Capability::AutomaticRestart,
+                Capability::Signals,
+            ],
+        }
+    }
+}
+
 impl fmt::Display for RuntimeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -67,6 +67,29 @@ pub enum RuntimeError {
         /// What the engine answered.
         reason: String,
     },
+    /// A container that should exist does not.
+    #[error("there is no container `{container}`; `Service::existing` takes the name or id of one that runs")]
+    NoContainer {
+        /// As given.
+        container: String,
+    },
+    /// A container that was not made by the harness, and is not on the allow-list.
+    #[error(
+        "container `{container}` was not made by this harness, and may not be touched; to allow it, write its name \
+         on a line of {file}", file = .file.display()
+    )]
+    NotOurs {
+        /// Its name.
+        container: String,
+        /// Where to write it.
+        file: PathBuf,
+    },
+    /// Another experiment is touching the container.
+    #[error("container `{container}` is under another experiment; wait for its end, or `cargo xtask chaos-halt`")]
+    Taken {
+        /// Its name.
+        container: String,
+    },
     /// A cargo build failed.
     #[error("building `{bin}` of package `{package}` failed:\n{output}")]
     Build {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
 /// Every label of the harness begins with this.
+#[cfg(feature = "docker")]
 pub(crate) const PREFIX: &str = "chaos-harness.";
 /// The label that everything of the harness carries; its value is the environment.
 pub(crate) const LABEL_ENVIRONMENT: &str = "chaos-harness.environment";
@@ -83,6 +84,7 @@ impl Owner {
         Self { pid, started: start_time(pid).unwrap_or_default(), machine: Machine::this() }
     }
 
+    #[cfg(feature = "docker")]
     pub(crate) fn from_labels(labels: &std::collections::HashMap<String, String>) -> Option<Self> {
         labels.get(LABEL_OWNER)?.parse().ok()
     }

@@ -1,7 +1,8 @@
 //! Takes away what dead test processes left: what their undo logs say, then whatever carries the harness's labels.
 
+use std::path::Path;
+
 use super::undo::{Pending, UndoError, pending};
-use crate::folders::undo_dir;
 use crate::runtime::{Leftover, RuntimeError, sweep};
 
 /// What a cleaning found, and what of it is still there.
@@ -14,17 +15,19 @@ pub struct Cleaned {
 }
 
 /// Finds what dead test processes left on this machine, and unless `check` is set undoes and removes it. What live
-/// ones own is left alone. Undo logs are those of this workspace (of `CHAOS_DIR`); labels are found whoever set them.
+/// ones own is left alone. Undo logs are those in `folder`, [`undo_dir`] as a rule; labels are found whoever set them.
 ///
 /// ```no_run
 /// # async fn example() {
-/// let cleaned = chaos_harness::safety::clean(true).await;
+/// let cleaned = chaos_harness::safety::clean(&chaos_harness::folders::undo_dir(), true).await;
 /// assert!(cleaned.found.is_empty(), "left by an earlier run: {:?}", cleaned.found);
 /// # }
 /// ```
-pub async fn clean(check: bool) -> Cleaned {
+///
+/// [`undo_dir`]: crate::folders::undo_dir
+pub async fn clean(folder: &Path, check: bool) -> Cleaned {
     let mut cleaned = Cleaned::default();
-    match pending(&undo_dir()) {
+    match pending(folder) {
         Ok(logs) => {
             for log in logs {
                 cleaned.add_log(log, check).await;

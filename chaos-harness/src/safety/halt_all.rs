@@ -1,9 +1,9 @@
 //! Asks the experiments of other processes to end.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::undo::{Pending, UndoError, pending};
-use crate::folders::undo_dir;
 
 /// The pause between looks.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -17,30 +17,26 @@ pub struct Halted {
     pub left: Vec<String>,
 }
 
-/// Asks every test process of this workspace (of `CHAOS_DIR`) that has an environment to roll back and end, and waits
+/// Asks every test process whose undo log is in `folder` to roll back and end, and waits
 /// for at most `patience` until the environments are gone. A process is asked with `SIGTERM`, and only when it is the
 /// very one that began the undo log.
 ///
 /// # Errors
 /// When the undo logs cannot be read.
-pub async fn halt_all(patience: Duration) -> Result<Halted, UndoError> {
+pub async fn halt_all(folder: &Path, patience: Duration) -> Result<Halted, UndoError> {
     let since = Instant::now();
-    let live: Vec<Pending> = live()?;
+    let live: Vec<Pending> = pending(folder)?.into_iter().flatten().filter(|log| !log.is_orphaned()).collect();
     for log in &live {
         log.ask_owner_to_end();
     }
     let asked: Vec<String> = live.iter().map(|log| log.environment().to_owned()).collect();
     loop {
         let there: Vec<String> =
-            pending(&undo_dir())?.into_iter().flatten().map(|log| log.environment().to_owned()).collect();
+            pending(folder)?.into_iter().flatten().map(|log| log.environment().to_owned()).collect();
         let left: Vec<String> = asked.iter().filter(|asked| there.contains(asked)).cloned().collect();
         if left.is_empty() || since.elapsed() > patience {
             return Ok(Halted { asked, left });
         }
         tokio::time::sleep(PAUSE).await;
     }
-}
-
-fn live() -> Result<Vec<Pending>, UndoError> {
-    Ok(pending(&undo_dir())?.into_iter().flatten().filter(|log| !log.is_orphaned()).collect())
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::BlastRadius;
+use crate::hypothesis::{Hypothesis, Measure};
 
 /// No experiment may run for longer.
 const LONGEST: Duration = Duration::from_secs(30 * 60);
@@ -22,6 +23,9 @@ pub struct Limits {
     pub error_rate: Option<f64>,
     /// Abort when the availability over the sliding window falls under this share.
     pub availability: Option<f64>,
+    /// Abort when one of these comes true of the sliding window. Its measure is a share, a latency or a probe.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub abort_when: Vec<Hypothesis>,
     /// The length of the sliding window.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
@@ -36,6 +40,7 @@ impl Default for Limits {
             duration: LONGEST,
             error_rate: Some(0.5),
             availability: Some(0.5),
+            abort_when: Vec::new(),
             window: Duration::from_secs(5),
             radius: BlastRadius::ServiceCluster,
         }
@@ -60,6 +65,12 @@ pub enum LimitsError {
         /// As given, in percent.
         percent: f64,
     },
+    /// A measure that a few seconds do not have.
+    #[error("`{claim}` cannot stop an experiment: it is known only at its end; use a share, a latency or a probe")]
+    Measure {
+        /// The condition.
+        claim: String,
+    },
     /// A sliding window too short to hold samples, or longer than the experiment.
     #[error("a sliding window of {given} is outside 100ms to 5m", given = humantime::format_duration(*.given))]
     Window {
@@ -81,6 +92,11 @@ impl Limits {
             if let Some(share) = share.filter(|share| !(0.0..=1.0).contains(share)) {
                 return Err(LimitsError::Share { condition, percent: share * 100.0 });
             }
+        }
+        let at_the_end =
+            |claim: &&Hypothesis| matches!(claim.measure, Measure::Mttr | Measure::Mttd | Measure::Recovery);
+        if let Some(claim) = self.abort_when.iter().find(at_the_end) {
+            return Err(LimitsError::Measure { claim: claim.to_string() });
         }
         if !(Duration::from_millis(100)..=Duration::from_secs(300)).contains(&self.window) {
             return Err(LimitsError::Window { given: self.window });

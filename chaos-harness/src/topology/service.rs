@@ -52,6 +52,9 @@ pub struct Service {
 pub enum Image {
     /// An image by name; a local one wins over a pull.
     Named(String),
+    /// No image: a container that is there already, by name or id. It must be on the allow-list, is neither started nor
+    /// removed, and is what it was before once the experiment is over.
+    Existing(String),
     /// An image made locally from a binary of this workspace, without a registry.
     Cargo(CargoBin),
 }
@@ -147,6 +150,21 @@ impl Service {
     #[must_use]
     pub fn image(mut self, name: impl Into<String>) -> Self {
         self.image = Some(Image::Named(name.into()));
+        self
+    }
+
+    /// A container that runs already, on the docker runtime, by name or id: one of a compose file, for instance. It must be
+    /// named on a line of `chaos-allow.txt`, a file in the package's folder or one above it (or `CHAOS_ALLOW_FILE`).
+    /// Links to it are made; its own calls do not go through links, since nothing can be told to it any more.
+    ///
+    /// ```
+    /// use chaos_harness::prelude::*;
+    ///
+    /// let database = Service::new("database").existing("compose-postgres-1").port(5432);
+    /// ```
+    #[must_use]
+    pub fn existing(mut self, container: impl Into<String>) -> Self {
+        self.image = Some(Image::Existing(container.into()));
         self
     }
 

@@ -70,18 +70,50 @@ async fn a_limit_lets_its_bytes_arrive_whole_and_ends_both_ways() {
     assert_eq!((link.counters().limited, link.counters().reset), (2, 0));
 }
 
+/// A caller whose system takes little before the caller reads.
+async fn slow_reader(link: &LinkProxy) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(16 << 10).unwrap();
+    soon(socket.connect(link.addr())).await.unwrap()
+}
+
+/// Few enough for the link to take in while nobody reads, and many more than the reader's system takes.
+const UNREAD: usize = 900_000;
+
+fn reset_after(after: Option<Duration>) -> Toxic {
+    Toxic::new(toxic::Reset { after, after_bytes: Some(UNREAD as u64) }).direction(Direction::Down)
+}
+
 #[tokio::test]
-async fn a_limit_waits_for_a_slow_reader() {
-    let server = Server::named(&[b'x'; 8_000_000]).await;
+async fn the_bytes_before_a_cut_wait_for_a_slow_reader() {
+    let data = random_bytes(6, UNREAD + 100_000);
+    let server = Server::named(data.clone().leak()).await;
     let link = link_to(&server);
-    link.toxics().add("limit", limit(7_900_000, toxic::Ending::Reset)).unwrap();
-    let mut stream = connect(&link).await;
-    // More than the kernel's buffers take: the rest waits in the link.
-    tokio::time::sleep(ms(200)).await;
-    assert_eq!(link.counters().limited, 0);
-    let mut received = Vec::new();
-    soon(stream.read_to_end(&mut received)).await.unwrap_err();
-    assert_eq!(received.len(), 7_900_000);
+    let hurry = ms(1500);
+    for (toxic, counted) in [
+        (limit(UNREAD as u64, toxic::Ending::Reset), (1, 0)),
+        (reset_after(None), (1, 1)),
+        (reset_after(Some(hurry)), (1, 2)),
+    ] {
+        let before = (link.counters().limited, link.counters().reset);
+        let read = link.received().down;
+        link.toxics().add("cut", toxic.clone()).unwrap();
+        let opened = Instant::now();
+        let mut stream = slow_reader(&link).await;
+        until(|| link.received().down - read > UNREAD as u64).await;
+        // Its time comes too late now.
+        if toxic == reset_after(Some(hurry)) {
+            until(|| opened.elapsed() > hurry + ms(50)).await;
+        }
+        assert_eq!((link.counters().limited, link.counters().reset), before, "{toxic}: cut before it was read");
+        let mut received = Vec::new();
+        let error = soon(stream.read_to_end(&mut received)).await.unwrap_err();
+        assert_eq!((error.kind(), received.len()), (ErrorKind::ConnectionReset, UNREAD), "{toxic}");
+        assert!(received == data[..UNREAD], "{toxic}");
+        assert_eq!((link.counters().limited, link.counters().reset), counted, "{toxic}");
+        let own = link.toxics().remove("cut").unwrap().counters;
+        assert_eq!(own.limited + own.reset, 1, "{toxic}: {own:?}");
+    }
 }
 
 #[tokio::test]

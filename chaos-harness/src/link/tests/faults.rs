@@ -102,18 +102,24 @@ async fn a_black_hole_can_be_one_way_and_begin_later() {
     let server = Server::echo().await;
     let link = link_to(&server);
     let mut stream = live(&link).await;
-    let late = toxic::BlackHole { after: Some(ms(300)), ..Default::default() };
-    link.toxics().add("hole", Toxic::new(late).direction(Direction::Down)).unwrap();
-    assert_eq!(ping(&mut stream, b"early").await, b"early");
-    let stalled = async {
-        loop {
-            stream.write_all(b"x").await.unwrap();
-            if tokio::time::timeout(ms(50), stream.read_exact(&mut [0])).await.is_err() {
-                return;
-            }
-        }
+    let late = |after| {
+        let hole = toxic::BlackHole { after: Some(after), ..Default::default() };
+        Toxic::new(hole).direction(Direction::Down)
     };
-    soon(stalled).await;
+    link.toxics().add("hole", late(toxic::LONGEST)).unwrap();
+    assert_eq!(ping(&mut stream, b"early").await, b"early");
+    let begins = Instant::now() + ms(300);
+    link.toxics().update("hole", late(ms(300))).unwrap();
+    loop {
+        stream.write_all(b"x").await.unwrap();
+        let mut answer = [0];
+        tokio::select! {
+            read = stream.read_exact(&mut answer) => assert_eq!(read.unwrap(), 1),
+            () = until(|| link.counters().stalls > 0) => break,
+        }
+    }
+    assert!(Instant::now() >= begins, "not before its time");
+    assert_silent(&mut stream, ms(50)).await;
     let counters = link.counters();
     assert_eq!(counters.bytes_up, counters.bytes_down + 1, "the request arrived, the answer did not");
 }

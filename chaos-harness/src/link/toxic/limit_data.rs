@@ -6,7 +6,7 @@ use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Birth, CountersSnapshot, Direction, Cut, InvalidField, Item, Kind, Schedule, Shaper};
+use super::{Birth, CountersSnapshot, Cut, Direction, InvalidField, Item, Kind, Schedule, Shaper};
 
 /// Each connection ends once it has passed `bytes` in the toxic's direction; these arrive whole.
 ///
@@ -39,7 +39,7 @@ impl Kind for LimitData {
     }
 
     fn shaper(&self, _birth: &Birth<'_>) -> Box<dyn Shaper> {
-        Box::new(Purse { left: self.bytes, then: self.then, spent: false })
+        Box::new(Purse::new(self.bytes, Cut::Spent(self.then)))
     }
 
     fn describe(&self) -> String {
@@ -56,14 +56,24 @@ impl Kind for LimitData {
     }
 }
 
-struct Purse {
+/// A budget of bytes, behind which the connection is cut.
+pub(super) struct Purse {
     left: u64,
-    then: Ending,
+    then: Cut,
     spent: bool,
 }
 
 impl Purse {
-    fn spend(&mut self, now: Instant, mut data: Bytes, schedule: &mut Schedule<'_>) {
+    pub(super) fn new(bytes: u64, then: Cut) -> Self {
+        Self { left: bytes, then, spent: false }
+    }
+
+    pub(super) fn is_spent(&self) -> bool {
+        self.spent
+    }
+
+    /// Passes what the budget allows, then the cut; what comes behind that is lost.
+    pub(super) fn spend(&mut self, now: Instant, mut data: Bytes, schedule: &mut Schedule<'_>) {
         let pass = data.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
         self.left -= pass as u64;
         let rest = data.split_off(pass);
@@ -72,7 +82,7 @@ impl Purse {
         }
         schedule.discard(&rest);
         if self.left == 0 && !std::mem::replace(&mut self.spent, true) {
-            schedule.at(now, Item::Abort(Cut::Spent(self.then)));
+            schedule.at(now, Item::Abort(self.then));
         }
     }
 }

@@ -81,7 +81,7 @@ impl Profile {
         Self::Windows { on, off, jitter: half() }
     }
 
-    pub(super) fn is_always(&self) -> bool {
+    pub(in crate::link) fn is_always(&self) -> bool {
         *self == Self::Always
     }
 

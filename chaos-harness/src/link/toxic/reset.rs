@@ -2,15 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::limit_data::Purse;
 use super::{Birth, CountersSnapshot, Cut, InvalidField, Item, Kind, Schedule, Shaper, check_duration};
 
 /// Connections are reset (`RST` to both ends): live ones at once, new ones as soon as they are accepted.
 ///
-/// With `after` or `after_bytes` a connection works until then; whichever comes first counts.
+/// With `after` or `after_bytes` a connection works until then; whichever comes first counts. The bytes arrive whole:
+/// the reset waits until the system of the end to which they go has taken them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reset {
@@ -19,7 +20,8 @@ pub struct Reset {
     #[serde(default, with = "humantime_serde", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub after: Option<Duration>,
-    /// Each connection passes this many bytes first in the toxic's direction, counted likewise.
+    /// Each connection passes this many bytes first in the toxic's direction, counted likewise. With zero it is reset
+    /// at the first byte, which does not arrive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_bytes: Option<u64>,
 }
@@ -35,7 +37,8 @@ impl Kind for Reset {
             (None, Some(_)) => None,
             (None, None) => Some(birth.now),
         };
-        Box::new(Fuse { at, bytes: self.after_bytes })
+        let bytes = self.after_bytes.map(|bytes| Purse::new(bytes, Cut::Reset));
+        Box::new(Fuse { at, bytes })
     }
 
     fn describe(&self) -> String {
@@ -49,31 +52,17 @@ impl Kind for Reset {
 
 struct Fuse {
     at: Option<Instant>,
-    bytes: Option<u64>,
-}
-
-impl Fuse {
-    /// Passes what the budget allows; the reset follows the last byte of it.
-    fn spend(&mut self, now: Instant, mut data: Bytes, schedule: &mut Schedule<'_>) {
-        let Some(left) = &mut self.bytes else { return schedule.at(now, Item::Data(data)) };
-        let pass = data.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
-        *left -= pass as u64;
-        let spent = *left == 0;
-        if pass > 0 {
-            schedule.at(now, Item::Data(data.split_to(pass)));
-        }
-        if spent {
-            schedule.at(now, Item::Abort(Cut::Reset));
-        }
-    }
+    bytes: Option<Purse>,
 }
 
 impl Shaper for Fuse {
     fn shape(&mut self, now: Instant, item: Item, schedule: &mut Schedule<'_>) {
-        match item {
-            Item::Data(data) => self.spend(now, data, schedule),
-            other => schedule.at(now, other),
+        match (item, &mut self.bytes) {
+            (Item::Data(data), Some(purse)) => purse.spend(now, data, schedule),
+            (item, _) => schedule.at(now, item),
         }
+        // Bytes that came first are to arrive, however long their reader takes.
+        self.at = self.at.filter(|_| !self.bytes.as_ref().is_some_and(Purse::is_spent));
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -63,9 +63,9 @@ pub(in crate::link) enum Cut {
 }
 
 impl Cut {
-    /// Whether what went before must have been sent first.
+    /// Whether, where it is an item of the stream, what went before must have been sent first.
     pub(in crate::link) fn waits(self) -> bool {
-        matches!(self, Self::Spent(_))
+        matches!(self, Self::Spent(_) | Self::Reset)
     }
 
     /// Whether it ends both streams rather than the connection.

@@ -67,7 +67,11 @@ pub(super) fn status(details: &ContainerInspectResponse, network: &str, port: u1
     let state = details.state.clone().unwrap_or_default();
     let running = state.running == Some(true) && state.restarting != Some(true);
     let endpoints = details.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
-    let ip = endpoints.and_then(|networks| networks.get(network)?.ip_address.as_deref()?.parse::<IpAddr>().ok());
+    let ip = endpoints.and_then(|networks| {
+        // A container that was there before is in networks of its own.
+        let endpoint = networks.get(network).or_else(|| networks.values().next())?;
+        endpoint.ip_address.as_deref()?.parse::<IpAddr>().ok()
+    });
     Status {
         state: match (running, state.paused) {
             (true, Some(true)) => State::Paused,

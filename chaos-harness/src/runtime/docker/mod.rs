@@ -7,6 +7,7 @@ mod cgroup;
 mod client;
 mod container;
 mod events;
+mod existing;
 mod image;
 mod kill;
 mod ledger;
@@ -37,9 +38,10 @@ pub(super) use sweep::{remove_environment, sweep};
 pub(crate) use undo::undo;
 
 use self::client::{connect, engine, status_code};
+use self::existing::Existing;
 use super::{
-    Capability, Change, EnvironmentId, InstanceSpec, Killed, Resources, Runtime, RuntimeError, RuntimeKind, Signal,
-    Signalled, Status, Wont, artifact,
+    Change, EnvironmentId, InstanceSpec, Killed, Resources, Runtime, RuntimeError, RuntimeKind, Signal, Signalled,
+    Status, Wont, artifact,
 };
 use crate::runtime::docker_undo::DockerUndo;
 use crate::safety::undo::{UndoLog, UndoStep};
@@ -55,6 +57,8 @@ pub(crate) struct DockerRuntime {
     /// Image names by service, filled in by `prepare`.
     images: Mutex<BTreeMap<String, String>>,
     instances: Arc<Mutex<HashMap<InstanceId, Instance>>>,
+    /// Containers that were there before.
+    existing: Mutex<BTreeMap<InstanceId, Existing>>,
     /// Held for reading by every start, so that `destroy` waits for those whose caller has gone away.
     starting: Arc<RwLock<()>>,
     changes: broadcast::Sender<Change>,
@@ -69,7 +73,8 @@ pub(crate) struct DockerRuntime {
 #[derive(Debug)]
 struct Instance {
     port: u16,
-    _container: ContainerAsync<GenericImage>,
+    /// None for a container that was there before.
+    container: Option<ContainerAsync<GenericImage>>,
 }
 
 impl DockerRuntime {
@@ -81,8 +86,13 @@ impl DockerRuntime {
         let network = network::create(&docker, id).await?;
         let (changes, _) = broadcast::channel(1024);
         let out_of_memory = memory::OutOfMemory::default();
-        let (told, name) = (out_of_memory.clone(), network.name.clone());
-        let listener = events::listen(docker.clone(), id.clone(), name, changes.clone(), told);
+        let listener = events::Listener {
+            docker: docker.clone(),
+            id: id.clone(),
+            network: network.name.clone(),
+            out_of_memory: out_of_memory.clone(),
+        };
+        let listener = events::listen(listener, changes.clone());
         Ok(Self {
             id: id.clone(),
             version: format!("docker {}", version.version.unwrap_or_default()),
@@ -91,6 +101,7 @@ impl DockerRuntime {
             network,
             images: Mutex::default(),
             instances: Arc::default(),
+            existing: Mutex::default(),
             starting: Arc::default(),
             changes,
             undo,
@@ -101,7 +112,17 @@ impl DockerRuntime {
     }
 
     fn name(&self, id: &InstanceId) -> String {
-        container::name(&self.id, id)
+        let existing = self.existing.lock().unwrap_or_else(PoisonError::into_inner);
+        existing.get(id).map_or_else(|| container::name(&self.id, id), |existing| existing.container.clone())
+    }
+
+    /// Takes a container that is there already for `spec`.
+    async fn adopt(&self, container: &str, spec: &InstanceSpec) -> Result<(), RuntimeError> {
+        let existing = existing::adopt(&self.docker, container).await?;
+        self.existing.lock().unwrap_or_else(PoisonError::into_inner).insert(spec.id.clone(), existing);
+        let instance = Instance { port: spec.service.port, container: None };
+        self.instances.lock().unwrap_or_else(PoisonError::into_inner).insert(spec.id.clone(), instance);
+        Ok(())
     }
 
     fn port(&self, id: &InstanceId) -> Result<u16, RuntimeError> {
@@ -116,6 +137,7 @@ impl DockerRuntime {
 
     async fn image(&self, image: &Image) -> Result<String, RuntimeError> {
         match image {
+            Image::Existing(name) => Ok(name.clone()),
             Image::Named(name) => image::named(&self.docker, name).await,
             Image::Cargo(bin) => {
                 let building = bin.clone();
@@ -174,22 +196,6 @@ impl Runtime for DockerRuntime {
         self.version.clone()
     }
 
-    fn capabilities(&self) -> &'static [Capability] {
-        &[
-            Capability::Links,
-            Capability::Kill,
-            Capability::Stop,
-            Capability::Pause,
-            Capability::AutomaticRestart,
-            Capability::NetworkNamespace,
-            Capability::Signals,
-            Capability::Disconnect,
-            Capability::CpuLimit,
-            Capability::MemoryLimit,
-            Capability::ProcessLimit,
-        ]
-    }
-
     fn link_host(&self) -> IpAddr {
         self.network.gateway
     }
@@ -223,6 +229,9 @@ impl Runtime for DockerRuntime {
         let images = self.images.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let image =
             images.get(&spec.id.service).ok_or_else(|| RuntimeError::UnknownInstance { instance: spec.id.clone() })?;
+        if let Some(Image::Existing(container)) = &spec.service.image {
+            return self.adopt(container, spec).await;
+        }
         let port = spec.service.port;
         let request = container::request(&self.id, &self.network.name, image, spec);
         let request = request.with_label(events::LABEL_PORT, port.to_string());
@@ -232,7 +241,7 @@ impl Runtime for DockerRuntime {
         let start = tokio::spawn(async move {
             let container = request.start().await.map_err(engine(format!("start {id}")))?;
             let mut instances = instances.lock().unwrap_or_else(PoisonError::into_inner);
-            instances.insert(id, Instance { port, _container: container });
+            instances.insert(id, Instance { port, container: Some(container) });
             drop(starting);
             Ok(())
         });
@@ -319,9 +328,13 @@ impl Runtime for DockerRuntime {
             let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
             instances.drain().map(|(_, instance)| instance).collect()
         };
-        join_all(handles.into_iter().map(|instance| instance._container.rm())).await;
+        join_all(handles.into_iter().filter_map(|instance| instance.container).map(ContainerAsync::rm)).await;
+
         // By label, for whatever a cancelled start left, and for what the handles could not remove.
         sweep::remove_labelled(&self.docker, self.id.name()).await?;
+        // What is left to undo was done to containers that stay.
+        self.undo.revert().await?;
+        self.existing.lock().unwrap_or_else(PoisonError::into_inner).clear();
         Ok(self.undo.close()?)
     }
 }

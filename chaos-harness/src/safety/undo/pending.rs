@@ -88,20 +88,20 @@ impl Pending {
         self.header.until_ms < now_ms()
     }
 
-    /// Takes every step, the newest first, then takes the environment away and removes the log. Goes on past a step
-    /// that fails.
+    /// Takes the environment away, then every step, the newest first, on what is still there, and removes the log. Goes
+    /// on past a step that fails.
     ///
     /// # Errors
     /// What could not be undone; the log is then still there.
     pub async fn revert(&self) -> Result<(), UndoError> {
         let mut failed = Vec::new();
+        if let Err(error) = remove_environment(self.header.runtime, &self.header.environment).await {
+            failed.push(error.to_string());
+        }
         for step in self.steps.iter().rev() {
             if let Err(error) = step.take().await {
                 failed.push(format!("{step} ({error})"));
             }
-        }
-        if let Err(error) = remove_environment(self.header.runtime, &self.header.environment).await {
-            failed.push(error.to_string());
         }
         if failed.is_empty() { remove(&self.path) } else { Err(UndoError::Steps { failed }) }
     }

@@ -1,3 +1,5 @@
+//! The log on disk: what can be read back, and what cannot be written.
+
 use super::*;
 use crate::runtime::docker_undo::DockerUndo;
 

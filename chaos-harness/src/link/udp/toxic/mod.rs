@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::link::toxic::{Direction, InvalidField};
+use crate::link::toxic::{Direction, InvalidField, Profile, Selection};
 
 /// Declares every kind of toxic: `file: Variant, "what it does"`.
 macro_rules! kinds {
@@ -72,6 +72,12 @@ pub struct UdpToxic {
     /// Share of the datagrams that it affects, `0.0..=1.0`, decided for each from the link's seed.
     #[serde(default = "always")]
     pub probability: f64,
+    /// Datagrams have no connections to select from: given, the toxic is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<Selection>,
+    /// A toxic for datagrams acts for as long as it is there: any other course is refused.
+    #[serde(default, skip_serializing_if = "Profile::is_always")]
+    pub profile: Profile,
 }
 
 fn always() -> f64 {
@@ -81,7 +87,8 @@ fn always() -> f64 {
 impl UdpToxic {
     /// A toxic which acts both ways on every datagram.
     pub fn new(spec: impl Into<UdpToxicSpec>) -> Self {
-        Self { spec: spec.into(), direction: Direction::Both, probability: always() }
+        let (connections, profile) = (None, Profile::Always);
+        Self { spec: spec.into(), direction: Direction::Both, probability: always(), connections, profile }
     }
 
     /// The same toxic, acting in `direction`.
@@ -102,6 +109,14 @@ impl UdpToxic {
     /// Names the first field that does not, and its limits.
     pub fn validate(&self) -> Result<(), InvalidField> {
         check_share("probability", self.probability)?;
+        if let Some(selection) = self.connections {
+            let problem = format!("datagrams have no connections, of which to select {selection}: leave it out");
+            return Err(InvalidField::new("connections", problem));
+        }
+        if !self.profile.is_always() {
+            let problem = format!("a toxic for datagrams has no course in time ({}): leave it out", self.profile);
+            return Err(InvalidField::new("profile", problem));
+        }
         self.spec.as_kind().validate()
     }
 }

@@ -1,0 +1,47 @@
+//! Containers that were there before: touched only when the allow-list names them, by one experiment at a time, and
+//! never removed.
+
+use std::fs::{File, TryLockError};
+
+use bollard::Docker;
+
+use super::client::{engine, status_code};
+use crate::runtime::RuntimeError;
+use crate::safety::AllowList;
+
+/// A container of somebody else, locked for this environment.
+#[derive(Debug)]
+pub(super) struct Existing {
+    /// The engine's id of it: a name may belong to another one later.
+    pub(super) container: String,
+    /// Unlocked when it is closed, at the latest by the kernel.
+    _lock: File,
+}
+
+/// Looks the container up, and takes it for this environment.
+pub(super) async fn adopt(docker: &Docker, given: &str) -> Result<Existing, RuntimeError> {
+    let details = match docker.inspect_container(given, None).await {
+        Err(error) if status_code(&error) == Some(404) => {
+            return Err(RuntimeError::NoContainer { container: given.to_owned() });
+        }
+        other => other.map_err(engine(format!("inspect container {given}")))?,
+    };
+    let (id, name) = (details.id.unwrap_or_default(), details.name.unwrap_or_default());
+    let name = name.trim_start_matches('/');
+    let allowed = AllowList::read().map_err(RuntimeError::io("read the allow-list"))?;
+    if !allowed.allows(name, &id) {
+        return Err(RuntimeError::NotOurs { container: name.to_owned(), file: allowed.file() });
+    }
+    Ok(Existing { _lock: lock(name, &id)?, container: id })
+}
+
+/// Takes the lock that every harness on this machine takes before it touches the container.
+fn lock(name: &str, id: &str) -> Result<File, RuntimeError> {
+    let path = std::env::temp_dir().join(format!("chaos-harness-{id}.lock"));
+    let file = File::create(&path).map_err(RuntimeError::io(format!("make the lock {}", path.display())))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(RuntimeError::Taken { container: name.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(RuntimeError::io(format!("lock {}", path.display()))(error)),
+    }
+}

@@ -1,0 +1,105 @@
+//! Containers that are not the harness's own: not touched unless written down, and as they were before afterwards.
+
+use std::time::Instant;
+
+use chaos_harness::environment::Environment;
+
+use crate::common::{docker, engine_answers, not_run, open, product};
+use crate::traces;
+use crate::victim::Victim;
+use chaos_harness::runtime::RuntimeKind;
+use chaos_harness::topology::{InstanceId, Topology};
+
+/// A container of somebody else.
+struct Foreign {
+    name: String,
+    id: String,
+}
+
+impl Foreign {
+    fn start() -> Self {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let image = runtime.block_on(image());
+        let name = format!("somebody-elses-{}-{}", std::process::id(), image.len());
+        let run = ["run", "--detach", "--init", "--env", "LISTEN=0.0.0.0:8080", "--name", &name, &image, "product"];
+        let id = docker(&run).trim().to_owned();
+        Self { name, id }
+    }
+
+    fn state(&self) -> String {
+        docker(&["inspect", "--format", "{{.State.Status}}", &self.id]).trim().to_owned()
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        docker(&["rm", "--force", &self.id]);
+    }
+}
+
+/// The image of the service, which the harness has built.
+async fn image() -> String {
+    let (id, runtime) = open(RuntimeKind::Docker).await;
+    let environment = Environment::start(&Topology::new("image").service(product()), runtime, 1).await.unwrap();
+    let container = format!("{}-{}", id.name(), InstanceId::new("product", 1));
+    let image = docker(&["inspect", "--format", "{{.Config.Image}}", &container]).trim().to_owned();
+    environment.destroy().await.unwrap();
+    image
+}
+
+/// What the victim said in its end.
+fn said(victim: Victim) -> (bool, String) {
+    let output = victim.process.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn somebody_elses_container() {
+    if !engine_answers() {
+        return not_run("no docker engine");
+    }
+    let foreign = Foreign::start();
+    is_refused_by_name_and_by_id(&foreign);
+    let list = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(list.path(), format!("{}\n", foreign.name)).unwrap();
+    let allowed = list.path().to_str().unwrap();
+    is_used_and_left_as_it_was(&foreign, allowed);
+    is_under_one_experiment_at_a_time_and_restored_after_a_kill(&foreign, allowed);
+}
+
+fn is_refused_by_name_and_by_id(foreign: &Foreign) {
+    for given in [&foreign.name, &foreign.id] {
+        let nothing = [("EXISTING", given.as_str()), ("HOLD", "0"), ("CHAOS_ALLOW_FILE", "/dev/null")];
+        let (success, said) = said(Victim::start_with("touches_existing", "docker", &nothing));
+        let refusal = format!("container `{}` was not made by this harness, and may not be touched", foreign.name);
+        assert!(!success && said.contains(&refusal) && said.contains("/dev/null"), "{said}");
+        assert_eq!(foreign.state(), "running");
+    }
+}
+
+fn is_used_and_left_as_it_was(foreign: &Foreign, allowed: &str) {
+    let variables = [("EXISTING", foreign.id.as_str()), ("HOLD", "0"), ("CHAOS_ALLOW_FILE", allowed)];
+    let (success, said) = said(Victim::start_with("touches_existing", "docker", &variables));
+    // Without a hypothesis nothing is proven; that it ran to its end is what counts here.
+    assert!(!success && said.contains("inconclusive"), "{said}");
+    assert_eq!(foreign.state(), "running");
+}
+
+fn is_under_one_experiment_at_a_time_and_restored_after_a_kill(foreign: &Foreign, allowed: &str) {
+    let variables = [("EXISTING", foreign.name.as_str()), ("HOLD", "60"), ("CHAOS_ALLOW_FILE", allowed)];
+    let mut first = Victim::start_with("touches_existing", "docker", &variables);
+    first.wait_for_fault();
+    assert_eq!(foreign.state(), "paused");
+    let (success, said) = said(Victim::start_with("touches_existing", "docker", &variables));
+    assert!(!success && said.contains("is under another experiment"), "{said}");
+    assert_eq!(foreign.state(), "paused", "the second one changed nothing");
+    first.kill();
+    let since = Instant::now();
+    while foreign.state() != "running" {
+        assert!(since.elapsed() < traces::WITHIN, "still {}", foreign.state());
+        std::thread::sleep(std::time::Duration::from_millis(25));
+    }
+    eprintln!("somebody else's container goes on {:?} after the kill", since.elapsed());
+    first.wait_until_gone("killed");
+}

@@ -1,0 +1,11 @@
+//! What a test process leaves behind when it ends, however it ends: nothing, within ten seconds.
+#![allow(clippy::unwrap_used, reason = "what fails in a test fails the test")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod ends;
+mod engine;
+mod existing;
+mod moments;
+mod traces;
+mod victim;

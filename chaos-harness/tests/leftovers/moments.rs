@@ -1,0 +1,69 @@
+//! SIGKILL at random moments of an experiment.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::common::{engine_answers, not_run};
+use crate::victim::Victim;
+
+/// How often the test process is killed, on each runtime.
+const KILLS: usize = 50;
+/// How many victims live at a time.
+const AT_A_TIME: usize = 4;
+/// The victim's experiment takes about as long.
+const LENGTH: Duration = Duration::from_millis(5300);
+
+#[test]
+fn killed_on_processes() {
+    kill_all("process", 21);
+}
+
+#[test]
+fn killed_on_docker() {
+    if !engine_answers() {
+        return not_run("no docker engine");
+    }
+    kill_all("docker", 22);
+}
+
+/// Kills victims at moments spread over all phases; the same seed gives the same ones.
+fn kill_all(runtime: &str, seed: u64) {
+    // What the victims run is built before the first of them is timed.
+    let first = Victim::start("experiments", runtime).process.wait_with_output().unwrap();
+    assert!(first.status.success(), "{first:?}");
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let moments: Vec<Duration> = (0..KILLS).map(|_| LENGTH.mul_f64(rng.random_range(0.0..1.0))).collect();
+    let (next, times) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                while let Some(after) = moments.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    times.lock().unwrap().push(kill(runtime, *after));
+                }
+            });
+        }
+    });
+    let mut times = times.into_inner().unwrap();
+    times.sort();
+    assert_eq!(times.len(), KILLS);
+    eprintln!(
+        "{runtime}: {KILLS} of {KILLS} clean, median after {:?}, the last after {:?}",
+        times[KILLS / 2],
+        times[KILLS - 1]
+    );
+}
+
+/// Kills a victim after a while; how long something of it was left.
+fn kill(runtime: &str, after: Duration) -> Duration {
+    let mut victim = Victim::start("experiments", runtime);
+    std::thread::sleep(after); // The moment is what is tested; there is no condition to wait for.
+    victim.kill();
+    let context = format!("killed after {after:?} on {runtime}");
+    let gone = victim.wait_until_gone(&context);
+    victim.journals(&context);
+    gone
+}

@@ -1,0 +1,72 @@
+//! What can still be seen of a test process.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::common::{docker, engine_answers};
+
+/// The guarantee.
+pub(crate) const WITHIN: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// Waits until nothing of process `victim`, whose files are in `folder`, is left; how long that took. The guard is
+/// the last to go, and not counted as a trace.
+pub(crate) fn wait_until_gone(victim: u32, folder: &Path, context: &str) -> Duration {
+    let since = Instant::now();
+    loop {
+        let left = of(victim, folder);
+        if left.is_empty() {
+            break;
+        }
+        assert!(since.elapsed() < WITHIN, "{context}: left after {WITHIN:?}: {left:?}");
+        std::thread::sleep(PAUSE);
+    }
+    let gone = since.elapsed();
+    while !processes("CHAOS_GUARD_OF", victim).is_empty() {
+        assert!(since.elapsed() < WITHIN, "{context}: the guard is still there after {WITHIN:?}");
+        std::thread::sleep(PAUSE);
+    }
+    assert_eq!(logs(folder), [""; 0], "{context}: the guard went before its undo logs");
+    gone
+}
+
+/// Everything that is left of `victim`: containers, networks, processes.
+pub(crate) fn of(victim: u32, folder: &Path) -> Vec<String> {
+    let mut left = processes("CHAOS_HARNESS_OWNER", victim);
+    // Without an undo log there was no environment, and so nothing at the engine.
+    if std::fs::exists(folder.join("undo")).unwrap() {
+        left.extend(resources(victim));
+    }
+    left
+}
+
+/// The undo logs in `folder`.
+pub(crate) fn logs(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder.join("undo")).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path().display().to_string()).collect()
+}
+
+/// The processes whose environment says in `variable` that they belong to process `owner`.
+pub(crate) fn processes(variable: &str, owner: u32) -> Vec<String> {
+    let mark = format!("{variable}={owner}/");
+    let all = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let marked = all.filter(|process| {
+        let environment = std::fs::read(process.join("environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(mark.as_bytes()))
+    });
+    marked.map(|process| format!("process {}", process.display())).collect()
+}
+
+/// The containers and networks whose owner is process `pid` of this machine.
+pub(crate) fn resources(pid: u32) -> Vec<String> {
+    if !engine_answers() {
+        return Vec::new();
+    }
+    let mine = |line: &&str| line.split_once(' ').is_some_and(|(_, owner)| owner.starts_with(&format!("{pid}/")));
+    let format = "{{.Name}} {{.Label \"chaos-harness.owner\"}}";
+    let networks = docker(&["network", "ls", "--filter", "label=chaos-harness.owner", "--format", format]);
+    let format = "{{.Names}} {{.Label \"chaos-harness.owner\"}}";
+    let containers = docker(&["ps", "--all", "--filter", "label=chaos-harness.owner", "--format", format]);
+    let all = [networks, containers].concat();
+    all.lines().filter(mine).map(str::to_owned).collect()
+}

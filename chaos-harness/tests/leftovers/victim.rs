@@ -1,0 +1,193 @@
+//! Tests that are started as processes of their own, to be ended.
+
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use chaos_harness::experiment::Plan;
+use chaos_harness::folders::chaos_dir;
+use chaos_harness::journal::{Journal, Status, read_dir};
+use chaos_harness::prelude::*;
+
+use crate::traces;
+
+fn service(name: &str) -> Service {
+    Service::new(name).cargo("shop", "shop").args([name]).http("/health/ready")
+}
+
+fn pair() -> Topology {
+    let topology = Topology::new("victim").service(service("inventory").restarts()).service(service("product"));
+    topology.link("inventory", "product")
+}
+
+/// It has an experiment with several kinds of fault.
+#[chaos_test]
+#[ignore = "ended by the tests of this file"]
+async fn experiments(lab: Lab) -> chaos_harness::Result<Verdict> {
+    lab.experiment(pair())
+        .load(Load::get("product", "/products").rate(100).deadline(1.secs()))
+        .baseline(700.millis())
+        .inject(target("product").pause().hold(500.millis()))
+        .inject(target("inventory").kill().hold(600.millis()))
+        .inject(link("inventory", "product").refuse().hold(600.millis()))
+        .allow(BlastRadius::EntireSystem)
+        .hypothesis(hypothesis!(mttr < 10s))
+        .run()
+        .await
+}
+
+/// A fault is in force until somebody ends it.
+async fn under_fault(lab: &Lab) -> chaos_harness::Result<chaos_harness::experiment::Session> {
+    let mut session = lab.start(Plan::new("under fault", 1, pair())).await?;
+    let _fault = session.inject(target("product").pause()).await?;
+    Ok(session)
+}
+
+#[chaos_test]
+#[ignore = "ended by the tests of this file"]
+async fn waits(lab: Lab) -> chaos_harness::Result<Verdict> {
+    let mut session = under_fault(&lab).await?;
+    session.hold(60.secs()).await?;
+    session.judge().await
+}
+
+#[chaos_test]
+#[ignore = "ended by the tests of this file"]
+async fn panics(lab: Lab) -> chaos_harness::Result<()> {
+    let _session = under_fault(&lab).await?;
+    panic!("in the middle of it");
+}
+
+#[chaos_test]
+#[ignore = "ended by the tests of this file"]
+async fn exits(lab: Lab) -> chaos_harness::Result<()> {
+    let _session = under_fault(&lab).await?;
+    std::process::exit(7);
+}
+
+/// It gives up to start, earlier and later.
+#[chaos_test]
+#[ignore = "run by the tests of this file"]
+async fn cancels(lab: Lab) -> chaos_harness::Result<()> {
+    for milliseconds in [1, 20, 60, 120, 180, 240, 300, 400] {
+        let start = lab.start(Plan::new("cancelled", 1, pair()));
+        let _ = tokio::time::timeout(Duration::from_millis(milliseconds), start).await;
+    }
+    Ok(())
+}
+
+/// Its service cannot have the port that it wants.
+#[chaos_test]
+#[ignore = "run by the tests of this file"]
+async fn clashes(lab: Lab) -> chaos_harness::Result<()> {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let clashing = service("product").env("LISTEN", address).within(3.secs());
+    let topology = Topology::new("clash").service(clashing);
+    let error = lab.start(Plan::new("clash", 1, topology)).await.unwrap_err();
+    println!("refused: {error}");
+    Ok(())
+}
+
+/// It pauses a container that was there before.
+#[chaos_test]
+#[ignore = "ended by the tests of this file"]
+async fn touches_existing(lab: Lab) -> chaos_harness::Result<Verdict> {
+    let container = std::env::var("EXISTING").unwrap();
+    let topology = Topology::new("existing").service(Service::new("product").existing(container).http("/health/ready"));
+    let mut session = lab.start(Plan::new("existing", 1, topology)).await?;
+    let fault = session.inject(target("product").pause()).await?;
+    session.hold(Duration::from_secs(std::env::var("HOLD").unwrap().parse().unwrap())).await?;
+    session.roll_back(fault).await?;
+    session.judge().await
+}
+
+/// A victim on its way.
+pub(crate) struct Victim {
+    pub(crate) process: Child,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+impl Victim {
+    /// Starts one of the tests above as the leader of a process group, with a folder of its own. What is built
+    /// already is not built again.
+    pub(crate) fn start(test: &str, runtime: &str) -> Self {
+        Self::start_with(test, runtime, &[])
+    }
+
+    /// The same, with more environment variables.
+    pub(crate) fn start_with(test: &str, runtime: &str, variables: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let build = chaos_dir().join("build");
+        std::fs::create_dir_all(&build).unwrap();
+        symlink(build.canonicalize().unwrap(), folder.path().join("build")).unwrap();
+        let process = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", &format!("victim::{test}"), "--nocapture"])
+            .env("CHAOS_DIR", folder.path())
+            .env("CHAOS_RUNTIME", runtime)
+            .envs(variables.iter().copied())
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self { process, folder }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Waits for one of its journals to be as `wanted`.
+    pub(crate) fn wait_for_journal(&self, wanted: impl Fn(&Journal) -> bool) {
+        let since = Instant::now();
+        loop {
+            let entries = read_dir(&self.folder.path().join("journal")).unwrap_or_default();
+            if entries.iter().any(|entry| entry.journal.as_ref().is_ok_and(&wanted)) {
+                return;
+            }
+            assert!(since.elapsed() < Duration::from_secs(60), "the victim never came so far");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits for a fault to be in force.
+    pub(crate) fn wait_for_fault(&self) {
+        self.wait_for_journal(|journal| !journal.injections.is_empty());
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.pid().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Ends it at once with its whole group, as a runner does to a test that hangs.
+    pub(crate) fn kill_group(&mut self) {
+        let sent = Command::new("kill").args(["-KILL", "--", &format!("-{}", self.pid())]).status().unwrap();
+        assert!(sent.success());
+        self.process.wait().unwrap();
+    }
+
+    /// Ends it at once.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    pub(crate) fn wait_until_gone(&self, context: &str) -> Duration {
+        traces::wait_until_gone(self.pid(), self.folder.path(), context)
+    }
+
+    /// Whatever journals there are can be read. One that is whole had ended before the victim did.
+    pub(crate) fn journals(&self, context: &str) -> Vec<Journal> {
+        let entries = read_dir(&self.folder.path().join("journal")).unwrap_or_default();
+        let read = |journal: Result<Journal, _>| journal.unwrap_or_else(|error| panic!("{context}: {error}"));
+        let journals: Vec<Journal> = entries.into_iter().map(|entry| read(entry.journal)).collect();
+        for journal in &journals {
+            assert!(journal.status != Status::Running, "{context}: {:?}", journal.status);
+            assert!(journal.events.is_sorted_by_key(|event| event.at_us));
+        }
+        journals
+    }
+}
