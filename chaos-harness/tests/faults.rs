@@ -78,6 +78,13 @@ fn cases() -> Vec<(Fault, Seen)> {
         (link(USERS, "product").every(1).reset().fault, Seen::Error),
         (link(USERS, "product").pulse(Duration::ZERO, HOLD).black_hole().fault, Seen::Nothing),
         (link(USERS, "product").square(2 * HOLD, HOLD).refuse().fault, Seen::Error),
+        (target("product").in_process().path("/products").delay(SLOW).fault, Seen::Slow),
+        (target("product").in_process().method("GET").path("/pro*").error(503).fault, Seen::Error),
+        (target("product").in_process().path("/products").hang(HOLD).fault, Seen::Nothing),
+        (target("product").in_process().has_header("traceparent").rate_limit(0, HOLD).fault, Seen::Error),
+        (target("product").fail_point("product::list").returns("out of tea").fault, Seen::Error),
+        (target("product").fail_point("product::list").sleeps(SLOW).fault, Seen::Slow),
+        (target("product").fail_point("product::list").panics("no tea").fault, Seen::Error),
         (target("product").kill().fault, Seen::Error),
         (target("product").pause().fault, Seen::Nothing),
         (target("product").stop().fault, Seen::Error),
@@ -201,8 +208,10 @@ fn the_catalogue_on_processes() {
 
 /// Every example of every registered fault, while users ask: it bites, it ends, it is undone twice.
 async fn catalogue(kind: RuntimeKind) {
-    let linked = pair().link_over(USERS, "product", Protocol::Http).link_over(USERS, "product", Protocol::Udp);
+    let stressed = pair().with("product", |product| product.env("STRESS", "on")).unwrap();
+    let linked = stressed.link_over(USERS, "product", Protocol::Http).link_over(USERS, "product", Protocol::Udp);
     let environment = Arc::new(start(kind, linked).await);
+    calibrate(&environment).await;
     let users = tokio::spawn(keep_asking(environment.clone()));
     for fault in Fault::catalogue().into_iter().flat_map(|entry| entry.examples) {
         if let Some(missing) = fault.requires().iter().find(|needed| !kind.capabilities().contains(needed)) {
@@ -232,6 +241,8 @@ async fn bites_and_is_undone(environment: &Environment, fault: &Fault) {
     let mut bite = injected.attest(environment).await;
     while !bite.shown {
         assert!(since.elapsed() < BITES_WITHIN, "{fault}: {}", bite.looked_at);
+        // For a limit, that is for more than usual.
+        ask(environment, fault).await;
         tokio::time::sleep(Duration::from_millis(10)).await;
         bite = injected.attest(environment).await;
     }

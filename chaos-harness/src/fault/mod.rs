@@ -13,11 +13,16 @@
 mod attestation;
 mod builder;
 pub mod catalogue;
+mod control;
 mod cpu_quota;
 mod crash_loop;
 mod disconnect;
 mod error;
+mod fail_point;
 mod http;
+mod in_process;
+mod in_process_builder;
+mod in_process_catalogue;
 mod injection;
 mod instances;
 mod kill;
@@ -41,6 +46,9 @@ mod udp_builder;
 
 use async_trait::async_trait;
 
+/// The rules and fail points of services, as data.
+pub use chaos_layer as layer;
+
 pub use attestation::Attestation;
 pub use builder::{LinkRef, link};
 use catalogue::{Catalogued, Entry};
@@ -48,7 +56,10 @@ pub use cpu_quota::CpuQuota;
 pub use crash_loop::CrashLoop;
 pub use disconnect::Disconnect;
 pub use error::FaultError;
+pub use fail_point::FailPointFault;
 pub use http::HttpRef;
+pub use in_process::InProcess;
+pub use in_process_builder::{FailPointRef, InProcessRef};
 pub use injection::Injection;
 pub use instances::Instances;
 pub use kill::Kill;
@@ -141,6 +152,10 @@ register::faults! {
     Pause(Pause) = "pause",
     /// A service is shut down for the hold, then started again.
     Stop(Stop) = "stop",
+    /// A rule of the chaos layer inside a service.
+    InProcess(InProcess) = "in_process",
+    /// A fail point inside a service.
+    FailPoint(FailPointFault) = "fail_point",
     /// Signals to the processes of a service.
     Signal(SendSignal) = "signal",
     /// A service is shut down, and started again after a delay.

@@ -33,7 +33,7 @@ pub fn targets<S: Into<String>>(names: impl IntoIterator<Item = S>) -> TargetsRe
 /// A service to apply a fault to; see [`target`].
 #[derive(Clone, Debug)]
 #[must_use = "a target by itself does nothing; name a fault, such as `.kill()`"]
-pub struct TargetRef(Instances);
+pub struct TargetRef(pub(super) Instances);
 
 /// Several services to apply a fault to; see [`targets`].
 #[derive(Clone, Debug)]
