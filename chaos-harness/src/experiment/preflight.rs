@@ -6,7 +6,7 @@ use super::log::Log;
 use super::{Plan, PlanError, dry_run};
 use crate::clock::Clock;
 use crate::error::Result;
-use crate::fault::{Fault, FaultError, FaultKind, Injection};
+use crate::fault::{Fault, FaultError, FaultKind};
 use crate::folders::undo_dir;
 use crate::journal::{Journal, Phase, SCHEMA_VERSION, Status, Traffic, Versions, What, Writer};
 use crate::lab::Lab;
@@ -28,7 +28,7 @@ pub(super) async fn open(lab: &Lab, plan: &Plan, clock: Clock) -> Result<Opened>
     let runtime: Arc<dyn Runtime> = Arc::from(runtime);
     lab.opened(runtime.clone());
     for injection in &plan.injections {
-        check_capabilities(injection, runtime.as_ref())?;
+        check_capabilities(&injection.fault, runtime.as_ref())?;
     }
     let journal = empty_journal(lab, plan, clock, choice, runtime.as_ref());
     let mut log = Log::new(Writer::begin(&lab.settings().journals, journal)?, clock);
@@ -44,19 +44,18 @@ pub(super) async fn open(lab: &Lab, plan: &Plan, clock: Clock) -> Result<Opened>
 }
 
 /// Refuses a fault that the runtime or the machine cannot do, before anything is injected.
-pub(super) fn check_capabilities(injection: &Injection, runtime: &dyn Runtime) -> Result<(), FaultError> {
-    let missing = injection.fault.requires().iter().find(|capability| !runtime.capabilities().contains(capability));
-    missing.map_or_else(
-        || injection.fault.check_machine(),
-        |capability| {
-            Err(FaultError::NotCapable {
-                fault: injection.fault.describe(),
-                capability: *capability,
-                runtime: runtime.kind(),
-                hint: "; choose another with CHAOS_RUNTIME, or another fault",
-            })
-        },
-    )
+pub(super) fn check_capabilities(fault: &Fault, runtime: &dyn Runtime) -> Result<(), FaultError> {
+    let missing = fault.requires().iter().find(|capability| !runtime.capabilities().contains(capability));
+    if let Some(capability) = missing {
+        return Err(FaultError::NotCapable {
+            fault: fault.describe(),
+            capability: *capability,
+            runtime: runtime.kind(),
+            hint: "; choose another with CHAOS_RUNTIME, or another fault",
+        });
+    }
+    fault.check_machine()?;
+    fault.members().iter().try_for_each(|member| check_capabilities(member, runtime))
 }
 
 /// Refuses a fault that, with those in force, reaches further than the plan allows.

@@ -128,7 +128,7 @@ impl Session {
     /// of it is in force.
     pub async fn inject(&mut self, injection: Injection) -> Result<FaultHandle> {
         injection.validate(&self.plan.topology)?;
-        preflight::check_capabilities(&injection, self.runtime.as_ref())?;
+        preflight::check_capabilities(&injection.fault, self.runtime.as_ref())?;
         preflight::check_radius(&self.plan, self.active.iter().map(|active| &active.fault), &injection.fault)?;
         let index = self.log.journal().injections.len();
         let planned = self.plan.injections.iter().position(|planned| *planned == injection);

@@ -1,8 +1,8 @@
-//! How a test writes a fault: `link("order", "inventory").latency(5.secs())`, `target("inventory").kill()`.
+//! How a test writes a fault on a link: `link("order", "inventory").latency(5.secs())`.
 
 use std::time::Duration;
 
-use super::{Injection, Instances, Kill, LinkFault, Pause, Stop, UdpLinkRef};
+use super::{Injection, LinkFault, UdpLinkRef};
 use crate::link::toxic::{
     Bandwidth, BlackHole, ConnectionLimit, Corrupt, Distribution, Excess, HalfOpen, Latency, LimitData, Refuse, Reset,
     Slicer, SlowClose, SlowOpen, Victims,
@@ -27,17 +27,6 @@ pub fn link(caller: impl Into<String>, callee: impl Into<String>) -> LinkRef {
         connections: None,
         profile: Profile::Always,
     }
-}
-
-/// The service `name`, to apply a fault to; all of its instances unless [`instance`](TargetRef::instance) picks one.
-///
-/// ```
-/// use chaos_harness::fault::target;
-///
-/// assert_eq!(target("inventory").instance(2).kill().fault.to_string(), "kill inventory-2");
-/// ```
-pub fn target(name: impl Into<String>) -> TargetRef {
-    TargetRef(Instances { service: name.into(), instance: None })
 }
 
 /// A link to apply a fault to; see [`link`].
@@ -265,33 +254,5 @@ impl LinkRef {
         let Self { probability, connections, profile, .. } = self;
         let toxic = Toxic { spec: spec.into(), direction, probability, connections, profile };
         Injection::new(LinkFault { caller: self.caller, callee: self.callee, toxic })
-    }
-}
-
-/// A service to apply a fault to; see [`target`].
-#[derive(Clone, Debug)]
-#[must_use = "a target by itself does nothing; name a fault, such as `.kill()`"]
-pub struct TargetRef(pub(super) Instances);
-
-impl TargetRef {
-    /// Only the instance with this ordinal, from 1.
-    pub fn instance(mut self, ordinal: u16) -> Self {
-        self.0.instance = Some(ordinal);
-        self
-    }
-
-    /// The processes end at once; the service's restart policy applies.
-    pub fn kill(self) -> Injection {
-        Injection::new(Kill { on: self.0 })
-    }
-
-    /// The processes stand still for the hold.
-    pub fn pause(self) -> Injection {
-        Injection::new(Pause { on: self.0 })
-    }
-
-    /// The service is shut down for the hold, then started again.
-    pub fn stop(self) -> Injection {
-        Injection::new(Stop { on: self.0 })
     }
 }

@@ -66,6 +66,26 @@ pub enum FaultError {
         /// What is accepted.
         range: &'static str,
     },
+    /// A setting out of range.
+    #[error("`{fault}`: {what} of {given} is outside {range}")]
+    BadValue {
+        /// The fault.
+        fault: String,
+        /// Which setting.
+        what: &'static str,
+        /// As given.
+        given: String,
+        /// What is accepted.
+        range: String,
+    },
+    /// A signal that does not exist.
+    #[error("there is no signal `{given}`; there are: {known}")]
+    UnknownSignal {
+        /// As given.
+        given: String,
+        /// The signals there are.
+        known: String,
+    },
     /// The runtime cannot do what the fault requires.
     #[error("`{fault}` requires {capability}, which the {runtime} runtime does not have{hint}")]
     NotCapable {

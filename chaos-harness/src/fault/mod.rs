@@ -14,6 +14,9 @@ mod attestation;
 mod builder;
 pub mod catalogue;
 mod control;
+mod cpu_quota;
+mod crash_loop;
+mod disconnect;
 mod error;
 mod fail_point;
 mod http;
@@ -23,13 +26,22 @@ mod in_process_catalogue;
 mod injection;
 mod instances;
 mod kill;
+mod limited;
 mod link;
 mod link_catalogue;
+mod lives;
+mod memory_limit;
 mod network;
 mod pause;
+mod process_limit;
 mod protocol;
 mod register;
+mod restart;
+mod scale;
+mod signal;
 mod stop;
+mod target_builder;
+mod together;
 mod udp;
 mod udp_builder;
 
@@ -39,8 +51,11 @@ use async_trait::async_trait;
 pub use chaos_layer as layer;
 
 pub use attestation::Attestation;
-pub use builder::{LinkRef, TargetRef, link, target};
+pub use builder::{LinkRef, link};
 use catalogue::{Catalogued, Entry};
+pub use cpu_quota::CpuQuota;
+pub use crash_loop::CrashLoop;
+pub use disconnect::Disconnect;
 pub use error::FaultError;
 pub use fail_point::FailPointFault;
 pub use http::HttpRef;
@@ -50,12 +65,19 @@ pub use injection::Injection;
 pub use instances::Instances;
 pub use kill::Kill;
 pub use link::LinkFault;
+pub use memory_limit::MemoryLimit;
 pub use network::{
     Cut, DnsFailure, Losses, Mechanism, NetemFault, NetworkLoss, NetworkPlace, NetworkRate, NetworkRef, Partition,
     Ways, network, partition,
 };
 pub use pause::Pause;
+pub use process_limit::ProcessLimit;
+pub use restart::Restart;
+pub use scale::Scale;
+pub use signal::SendSignal;
 pub use stop::Stop;
+pub use target_builder::{TargetRef, TargetsRef, target, targets};
+pub use together::Together;
 pub use udp::UdpFault;
 pub use udp_builder::UdpLinkRef;
 
@@ -79,8 +101,13 @@ pub trait FaultKind: Send + Sync {
         None
     }
 
-    /// What the runtime must be able to do.
+    /// What the runtime must be able to do; what its [`members`](Self::members) require comes on top.
     fn requires(&self) -> &'static [Capability];
+
+    /// The faults that it consists of, when it consists of others.
+    fn members(&self) -> &[Fault] {
+        &[]
+    }
 
     /// The least radius that it can have.
     fn radius(&self) -> BlastRadius {
@@ -154,4 +181,22 @@ register::faults! {
     Netem(NetemFault) = "netem",
     /// Names are not found.
     Dns(DnsFailure) = "dns",
+    /// Signals to the processes of a service.
+    Signal(SendSignal) = "signal",
+    /// A service is shut down, and started again after a delay.
+    Restart(Restart) = "restart",
+    /// The processes of a service end again and again.
+    CrashLoop(CrashLoop) = "crash_loop",
+    /// A service has fewer instances.
+    Scale(Scale) = "scale",
+    /// A service is off the network.
+    Disconnect(Disconnect) = "disconnect",
+    /// A service gets less processor time.
+    CpuQuota(CpuQuota) = "cpu_quota",
+    /// A service gets less memory.
+    MemoryLimit(MemoryLimit) = "memory_limit",
+    /// A service gets no more processes and threads.
+    ProcessLimit(ProcessLimit) = "process_limit",
+    /// Several faults as one.
+    Together(Together) = "together",
 }

@@ -70,6 +70,10 @@ impl FaultKind for Fault {
         self.inner().requires()
     }
 
+    fn members(&self) -> &[Fault] {
+        self.inner().members()
+    }
+
     fn radius(&self) -> BlastRadius {
         self.inner().radius()
     }

@@ -1,21 +1,16 @@
 //! A service is shut down for a while.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
-use futures::future::join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::{Catalogued, Entry};
 use super::instances::attest_states;
+use super::lives::{how_stopped, start_all, stop_all};
 use super::{Attestation, FaultError, FaultKind, Injected, Instances, target};
 use crate::environment::Environment;
-use crate::runtime::{Capability, RuntimeError, State};
+use crate::runtime::{Capability, State};
 use crate::topology::{InstanceId, Topology};
-
-/// How long a service may take to shut down before it is killed.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// Shuts a service down with `SIGTERM` for the hold, then starts it again. Its restart policy does not apply.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -50,18 +45,12 @@ impl FaultKind for Stop {
     }
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
-        let stopped = self.on.ids(environment.topology())?;
-        let stops = stopped.iter().map(|id| async move {
-            environment.runtime().stop(id, GRACE).await?;
-            environment.point_links_to(id).await
-        });
-        let failed = join_all(stops).await.into_iter().find_map(Result::err);
-        let mut injected = InjectedStop { stopped };
-        match failed {
-            None => Ok(Box::new(injected)),
-            Some(error) => {
+        let mut injected = InjectedStop { stopped: self.on.ids(environment.topology())? };
+        match stop_all(environment, &injected.stopped).await {
+            Ok(()) => Ok(Box::new(injected)),
+            Err(error) => {
                 injected.roll_back(environment).await?;
-                Err(error.into())
+                Err(error)
             }
         }
     }
@@ -74,7 +63,7 @@ struct InjectedStop {
 #[async_trait]
 impl Injected for InjectedStop {
     fn mechanism(&self) -> String {
-        format!("SIGTERM, SIGKILL after {}", humantime::format_duration(GRACE))
+        how_stopped()
     }
 
     async fn attest(&mut self, environment: &Environment) -> Attestation {
@@ -82,14 +71,7 @@ impl Injected for InjectedStop {
     }
 
     async fn roll_back(&mut self, environment: &Environment) -> Result<(), FaultError> {
-        let mut first_error: Option<RuntimeError> = None;
-        for id in &self.stopped {
-            let started = environment.runtime().start_again(id).await;
-            if let Err(error) = started.and(environment.point_links_to(id).await) {
-                first_error.get_or_insert(error);
-            }
-        }
-        first_error.map_or(Ok(()), |error| Err(error.into()))
+        start_all(environment, &self.stopped).await
     }
 
     async fn attest_gone(&mut self, environment: &Environment) -> Attestation {

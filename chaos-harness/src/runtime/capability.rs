@@ -32,6 +32,16 @@ pub enum Capability {
     AutomaticRestart,
     /// Every instance has a network namespace of its own.
     NetworkNamespace,
+    /// An instance can be sent any signal.
+    Signals,
+    /// An instance can be taken off its network and put back.
+    Disconnect,
+    /// The processor time of an instance can be limited.
+    CpuLimit,
+    /// The memory of an instance can be limited.
+    MemoryLimit,
+    /// The processes and threads of an instance can be limited.
+    ProcessLimit,
 }
 
 impl RuntimeKind {
@@ -45,6 +55,11 @@ impl RuntimeKind {
                 Capability::Pause,
                 Capability::AutomaticRestart,
                 Capability::NetworkNamespace,
+                Capability::Signals,
+                Capability::Disconnect,
+                Capability::CpuLimit,
+                Capability::MemoryLimit,
+                Capability::ProcessLimit,
             ],
             Self::Process => &[
                 Capability::Links,
@@ -52,6 +67,7 @@ impl RuntimeKind {
                 Capability::Stop,
                 Capability::Pause,
                 Capability::AutomaticRestart,
+                Capability::Signals,
             ],
         }
     }
@@ -75,6 +91,11 @@ impl fmt::Display for Capability {
             Self::Pause => "pausing an instance",
             Self::AutomaticRestart => "automatic restart",
             Self::NetworkNamespace => "a network namespace per instance",
+            Self::Signals => "signals to an instance",
+            Self::Disconnect => "taking an instance off its network",
+            Self::CpuLimit => "a limit on processor time",
+            Self::MemoryLimit => "a limit on memory",
+            Self::ProcessLimit => "a limit on processes",
         })
     }
 }

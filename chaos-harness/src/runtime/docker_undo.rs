@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Resource;
+
 /// What undoes a change of one container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "undo")]
@@ -17,6 +19,24 @@ pub enum DockerUndo {
         /// The container's id.
         container: String,
     },
+    /// Set a limit back.
+    Limit {
+        /// The container's id.
+        container: String,
+        /// On what.
+        resource: Resource,
+        /// What there was before; `None` for no limit.
+        most: Option<u64>,
+    },
+    /// Put it back on a network.
+    Connect {
+        /// The container's id.
+        container: String,
+        /// The network's name.
+        network: String,
+        /// Its names there.
+        aliases: Vec<String>,
+    },
 }
 
 impl std::fmt::Display for DockerUndo {
@@ -24,6 +44,11 @@ impl std::fmt::Display for DockerUndo {
         match self {
             Self::Unpause { container } => write!(f, "unpause container {container}"),
             Self::Start { container } => write!(f, "start container {container}"),
+            Self::Limit { container, resource, most: Some(most) } => {
+                write!(f, "limit {resource} of container {container} to {most}")
+            }
+            Self::Limit { container, resource, most: None } => write!(f, "lift the {resource} limit of {container}"),
+            Self::Connect { container, network, .. } => write!(f, "connect container {container} to {network}"),
         }
     }
 }

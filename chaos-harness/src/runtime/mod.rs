@@ -12,7 +12,9 @@ pub(crate) mod docker;
 pub(crate) mod docker_undo;
 mod error;
 mod process;
+mod resources;
 mod session;
+mod signal;
 mod sweep;
 mod target_network;
 
@@ -29,8 +31,10 @@ use tokio::sync::broadcast;
 pub use capability::{Capability, RuntimeKind};
 pub use choice::{Choice, RuntimeChoice, choose};
 pub use error::RuntimeError;
+pub use resources::{CPU_PERIOD, ConnectionNow, Hold, Limit, LimitNow, Resource, Resources, Usage};
 pub use session::EnvironmentId;
 pub(crate) use session::{ask_owner_to_end, is_owner_gone, owner_of_this_process};
+pub use signal::{Signal, Wont};
 pub(crate) use sweep::remove_environment;
 pub use sweep::{Leftover, sweep};
 pub use target_network::{NetworkUndo, TargetNetwork};
@@ -87,6 +91,13 @@ pub trait Runtime: Send + Sync + Debug {
     /// An unknown instance, one that does not run, or an engine that does not answer.
     async fn kill(&self, id: &InstanceId) -> Result<Killed, RuntimeError>;
 
+    /// Sends `signal` to the process of an instance, as somebody on its machine would: should it end of it, its
+    /// restart policy applies. Returns when it was sent.
+    ///
+    /// # Errors
+    /// An unknown instance, one that does not run, or an engine that does not answer.
+    async fn signal(&self, id: &InstanceId, signal: Signal) -> Result<Signalled, RuntimeError>;
+
     /// Stands an instance still.
     ///
     /// # Errors
@@ -127,6 +138,11 @@ pub trait Runtime: Send + Sync + Debug {
 
     /// Changes in the lives of instances, from now on.
     fn changes(&self) -> broadcast::Receiver<Change>;
+
+    /// The resources of its instances, where it can do something to them.
+    fn resources(&self) -> Option<&dyn Resources> {
+        None
+    }
 
     /// What has to be undone should this process end now.
     fn undo_log(&self) -> &UndoLog;
@@ -197,4 +213,15 @@ pub struct Change {
 pub struct Killed {
     /// For the journal: `SIGKILL to process 4711`.
     pub mechanism: String,
+}
+
+/// A signal that was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signalled {
+    /// For the journal: `SIGTERM to process 4711`.
+    pub mechanism: String,
+    /// The process that it was sent to, where this machine runs it.
+    pub pid: Option<u32>,
+    /// What that process did with such signals, where that can be seen.
+    pub wont: Option<Wont>,
 }

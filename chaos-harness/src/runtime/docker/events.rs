@@ -10,6 +10,7 @@ use futures::StreamExt;
 use tokio::sync::broadcast;
 
 use super::container::{self, LABEL_INSTANCE};
+use super::memory::OutOfMemory;
 use crate::runtime::session::LABEL_ENVIRONMENT;
 use crate::runtime::{Change, EnvironmentId, State, Status};
 use crate::topology::InstanceId;
@@ -20,11 +21,20 @@ pub(super) const LABEL_PORT: &str = "chaos-harness.port";
 /// The pause before an engine that has ended its stream is asked again.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// Whom to listen to, and where to note what is not a change by itself.
+pub(super) struct Listener {
+    pub(super) docker: Docker,
+    pub(super) id: EnvironmentId,
+    /// The environment's network.
+    pub(super) network: String,
+    pub(super) out_of_memory: OutOfMemory,
+}
+
 /// Sends a [`Change`] for every event in the life of a container of the environment, also after the engine was
 /// restarted.
-pub(super) async fn listen(docker: Docker, id: EnvironmentId, network: String, changes: broadcast::Sender<Change>) {
-    let label = format!("{LABEL_ENVIRONMENT}={}", id.name());
-    let lives = ["start", "die", "pause", "unpause"].map(str::to_owned).to_vec();
+pub(super) async fn listen(listener: Listener, changes: broadcast::Sender<Change>) {
+    let label = format!("{LABEL_ENVIRONMENT}={}", listener.id.name());
+    let lives = ["start", "die", "oom", "pause", "unpause"].map(str::to_owned).to_vec();
     let filters = HashMap::from([
         ("type".to_owned(), vec!["container".to_owned()]),
         ("label".to_owned(), vec![label]),
@@ -32,10 +42,10 @@ pub(super) async fn listen(docker: Docker, id: EnvironmentId, network: String, c
     ]);
     loop {
         let options = EventsOptionsBuilder::new().filters(&filters).build();
-        let mut events = Box::pin(docker.events(Some(options)));
+        let mut events = Box::pin(listener.docker.events(Some(options)));
         while let Some(Ok(event)) = events.next().await {
             let at = Instant::now();
-            if let Some((instance, status)) = told(&docker, &id, &network, event).await {
+            if let Some((instance, status)) = listener.told(event, at).await {
                 // No receiver is no loss: nobody is interested yet.
                 let _ = changes.send(Change { id: instance, at, status });
             }
@@ -44,20 +54,28 @@ pub(super) async fn listen(docker: Docker, id: EnvironmentId, network: String, c
     }
 }
 
-/// What an event tells of which instance.
-async fn told(docker: &Docker, id: &EnvironmentId, network: &str, event: EventMessage) -> Option<(InstanceId, Status)> {
-    let died = event.action.as_deref() == Some("die");
-    let labels = event.actor.and_then(|actor| actor.attributes).unwrap_or_default();
-    let (instance, port) = instance(&labels)?;
-    // The event says what happened; the inspection says where the container can be reached now.
-    let details = docker.inspect_container(&container::name(id, &instance), None).await.ok()?;
-    let mut status = container::status(&details, network, port);
-    if died {
-        // By the time of the inspection the engine may have started it again, of which the next event tells.
-        let code = labels.get("exitCode").and_then(|code| code.parse().ok()).unwrap_or(-1);
-        status = Status { state: State::Exited { code, oom: false }, address: None, pid: None, ..status };
+impl Listener {
+    /// What an event tells of which instance.
+    async fn told(&self, event: EventMessage, at: Instant) -> Option<(InstanceId, Status)> {
+        let action = event.action.unwrap_or_default();
+        let labels = event.actor.and_then(|actor| actor.attributes).unwrap_or_default();
+        let (instance, port) = instance(&labels)?;
+        match action.as_str() {
+            "oom" => return Some((instance.clone(), self.out_of_memory.killed(&instance, at)?)),
+            "start" => self.out_of_memory.started(&instance),
+            _ => {}
+        }
+        // The event says what happened; the inspection says where the container can be reached now.
+        let details = self.docker.inspect_container(&container::name(&self.id, &instance), None).await.ok()?;
+        let mut status = container::status(&details, &self.network, port);
+        if action == "die" {
+            // By the time of the inspection the engine may have started it again, of which the next event tells.
+            let code = labels.get("exitCode").and_then(|code| code.parse().ok()).unwrap_or(-1);
+            let ended = Status { state: State::Exited { code, oom: false }, address: None, pid: None, ..status };
+            status = self.out_of_memory.ended(&instance, at, ended);
+        }
+        Some((instance, status))
     }
-    Some((instance, status))
 }
 
 fn instance(labels: &HashMap<String, String>) -> Option<(InstanceId, u16)> {

@@ -1,27 +1,35 @@
-//! Killing a container's process as a crash would end it.
+//! Signals to a container's process, as a crash or somebody on its machine would send them.
 //!
 //! The engine takes a kill through its API for a wish that the container be down, and does not apply the
 //! restart policy. A signal from outside the engine is a crash to it, which is what the fault means.
 
+use std::time::Duration;
+
 use bollard::Docker;
+use bollard::models::RestartPolicyNameEnum;
 use bollard::query_parameters::KillContainerOptionsBuilder;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, kill_process};
 
 use super::client::engine;
-use crate::runtime::{Killed, RuntimeError};
+use crate::runtime::{RuntimeError, Signal};
 use crate::topology::InstanceId;
 
-/// Sends `SIGKILL` to process `pid` where this machine runs it for `container` and permits it.
+/// The engine's own first delay before a restart.
+const DELAY: Duration = Duration::from_millis(100);
+/// How long a process may take to end of a signal before its restart is nobody's business.
+const ENDS_WITHIN: Duration = Duration::from_secs(30);
+
+/// Sends `signal` to process `pid` where this machine runs it for `container` and permits it.
 /// Returns whether it did.
-pub(super) fn process(pid: u32, container: &str) -> Result<bool, RuntimeError> {
+pub(super) fn process(pid: u32, container: &str, signal: Signal) -> Result<bool, RuntimeError> {
     let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
     let (Some(raw), true) = (raw, is_of(pid, container)) else {
         return Ok(false);
     };
-    match kill_process(raw, Signal::KILL) {
+    match kill_process(raw, signal.raw()) {
         Ok(()) => Ok(true),
         Err(rustix::io::Errno::PERM | rustix::io::Errno::SRCH) => Ok(false),
-        Err(error) => Err(RuntimeError::io(format!("kill process {pid}"))(error.into())),
+        Err(error) => Err(RuntimeError::io(format!("send {signal} to process {pid}"))(error.into())),
     }
 }
 
@@ -32,22 +40,48 @@ pub(super) fn is_of(pid: u32, container: &str) -> bool {
     !container.is_empty() && groups.contains(container)
 }
 
-/// Kills through the engine, for a user who may not signal the container's processes. The harness then
-/// stands in for the restart policy that the engine does not apply, after the engine's own first delay.
-pub(super) async fn through_engine(docker: &Docker, name: &str, id: &InstanceId) -> Result<Killed, RuntimeError> {
-    let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
-    docker.kill_container(name, Some(options)).await.map_err(engine(format!("kill {id}")))?;
+/// The process of the service: the first child of the little init under which containers run. The kernel keeps from
+/// an init what it does not handle, so a `SIGSEGV` to it would do nothing.
+pub(super) fn service(init: u32) -> u32 {
+    let children = std::fs::read_to_string(format!("/proc/{init}/task/{init}/children")).unwrap_or_default();
+    children.split_whitespace().find_map(|pid| pid.parse().ok()).unwrap_or(init)
+}
+
+/// Signals through the engine, for a user who may not signal the container's processes; says how. The harness then
+/// stands in for the restart policy that the engine does not apply.
+pub(super) async fn through_engine(
+    docker: &Docker,
+    name: &str,
+    id: &InstanceId,
+    signal: Signal,
+) -> Result<String, RuntimeError> {
     let details = docker.inspect_container(name, None).await.map_err(engine(format!("inspect {id}")))?;
+    let options = KillContainerOptionsBuilder::new().signal(signal.name()).build();
+    docker.kill_container(name, Some(options)).await.map_err(engine(format!("send {signal} to {id}")))?;
     let policy = details.host_config.and_then(|host| host.restart_policy).and_then(|policy| policy.name);
-    if policy != Some(bollard::models::RestartPolicyNameEnum::ALWAYS) {
-        return Ok(Killed { mechanism: "SIGKILL through the engine".to_owned() });
+    if policy != Some(RestartPolicyNameEnum::ALWAYS) {
+        return Ok(format!("{signal} through the engine"));
     }
     let (docker, name) = (docker.clone(), name.to_owned());
     tokio::spawn(async move {
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        if tokio::time::timeout(ENDS_WITHIN, ended(&docker, &name)).await.is_err() {
+            return;
+        }
+        tokio::time::sleep(DELAY).await;
         if let Err(error) = docker.start_container(&name, None).await {
             tracing::error!(%error, container = name, "could not be started again");
         }
     });
-    Ok(Killed { mechanism: "SIGKILL through the engine; restarted by the harness in its stead".to_owned() })
+    Ok(format!("{signal} through the engine; restarted by the harness in its stead"))
+}
+
+/// Waits until the container does not run.
+async fn ended(docker: &Docker, name: &str) {
+    loop {
+        let details = docker.inspect_container(name, None).await.ok();
+        if details.and_then(|details| details.state?.running) != Some(true) {
+            return;
+        }
+        tokio::time::sleep(DELAY / 2).await;
+    }
 }

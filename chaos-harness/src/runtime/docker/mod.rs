@@ -3,6 +3,7 @@
 //! testcontainers creates and starts the containers. What it does not do - own networks with labels,
 //! the negotiated API version, events, a tear-down in parallel - goes through our own client.
 
+mod cgroup;
 mod client;
 mod container;
 mod events;
@@ -10,7 +11,10 @@ mod existing;
 mod helper;
 mod image;
 mod kill;
+mod ledger;
+mod memory;
 mod network;
+mod resources;
 mod sweep;
 mod undo;
 
@@ -38,7 +42,8 @@ pub(crate) use undo::undo;
 use self::client::{connect, engine, status_code};
 use self::existing::Existing;
 use super::{
-    Change, EnvironmentId, InstanceSpec, Killed, Runtime, RuntimeError, RuntimeKind, Status, TargetNetwork, artifact,
+    Change, EnvironmentId, InstanceSpec, Killed, Resources, Runtime, RuntimeError, RuntimeKind, Signal, Signalled,
+    Status, TargetNetwork, Wont, artifact,
 };
 use crate::runtime::docker_undo::DockerUndo;
 use crate::safety::undo::{UndoLog, UndoStep};
@@ -61,6 +66,9 @@ pub(crate) struct DockerRuntime {
     changes: broadcast::Sender<Change>,
     listener: JoinHandle<()>,
     undo: UndoLog,
+    limits: tokio::sync::Mutex<ledger::Ledger>,
+    offline: tokio::sync::Mutex<ledger::Offline>,
+    out_of_memory: memory::OutOfMemory,
 }
 
 /// A started instance; testcontainers' handle removes the container when it is dropped.
@@ -79,7 +87,14 @@ impl DockerRuntime {
         let undo = UndoLog::begin(id, RuntimeKind::Docker)?;
         let network = network::create(&docker, id).await?;
         let (changes, _) = broadcast::channel(1024);
-        let listener = events::listen(docker.clone(), id.clone(), network.name.clone(), changes.clone());
+        let out_of_memory = memory::OutOfMemory::default();
+        let listener = events::Listener {
+            docker: docker.clone(),
+            id: id.clone(),
+            network: network.name.clone(),
+            out_of_memory: out_of_memory.clone(),
+        };
+        let listener = events::listen(listener, changes.clone());
         Ok(Self {
             id: id.clone(),
             version: format!("docker {}", version.version.unwrap_or_default()),
@@ -92,6 +107,9 @@ impl DockerRuntime {
             starting: Arc::default(),
             changes,
             undo,
+            limits: tokio::sync::Mutex::default(),
+            offline: tokio::sync::Mutex::default(),
+            out_of_memory,
         })
     }
 
@@ -150,6 +168,13 @@ impl DockerRuntime {
     async fn take(&self, step: UndoStep) -> Result<(), RuntimeError> {
         step.take().await?;
         Ok(self.undo.done(&step)?)
+    }
+
+    /// The first process of an instance that runs, and its container.
+    async fn running(&self, id: &InstanceId, action: &'static str) -> Result<(u32, String), RuntimeError> {
+        let pid = self.status(id).await?.pid;
+        let pid = pid.ok_or_else(|| RuntimeError::NotRunning { instance: id.clone(), action })?;
+        Ok((pid, self.container(id).await?))
     }
 
     /// Waits until the engine has noticed that process `pid` is gone.
@@ -237,17 +262,26 @@ impl Runtime for DockerRuntime {
     }
 
     async fn kill(&self, id: &InstanceId) -> Result<Killed, RuntimeError> {
-        let before = self.status(id).await?;
-        let Some(pid) = before.pid else {
-            return Err(RuntimeError::NotRunning { instance: id.clone(), action: "killed" });
-        };
-        let container = self.container(id).await?;
+        let (pid, container) = self.running(id, "killed").await?;
         self.undo.note(UndoStep::Docker(DockerUndo::Start { container: container.clone() }))?;
-        if kill::process(pid, &container)? {
+        if kill::process(pid, &container, Signal::Kill)? {
             self.wait_for_end(id, pid).await?;
             return Ok(Killed { mechanism: format!("SIGKILL to process {pid}") });
         }
-        kill::through_engine(&self.docker, &self.name(id), id).await
+        let mechanism = kill::through_engine(&self.docker, &self.name(id), id, Signal::Kill).await?;
+        Ok(Killed { mechanism })
+    }
+
+    async fn signal(&self, id: &InstanceId, signal: Signal) -> Result<Signalled, RuntimeError> {
+        let (init, container) = self.running(id, "signalled").await?;
+        self.undo.note(UndoStep::Docker(DockerUndo::Start { container: container.clone() }))?;
+        let pid = kill::service(init);
+        let wont = Wont::of(pid, signal);
+        let mechanism = match kill::process(pid, &container, signal)? {
+            true => format!("{signal} to process {pid}"),
+            false => kill::through_engine(&self.docker, &self.name(id), id, signal).await?,
+        };
+        Ok(Signalled { mechanism, pid: Some(pid), wont })
     }
 
     async fn pause(&self, id: &InstanceId) -> Result<(), RuntimeError> {
@@ -295,6 +329,10 @@ impl Runtime for DockerRuntime {
 
     fn changes(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
+    }
+
+    fn resources(&self) -> Option<&dyn Resources> {
+        Some(self)
     }
 
     fn undo_log(&self) -> &UndoLog {

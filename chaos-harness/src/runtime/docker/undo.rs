@@ -1,6 +1,7 @@
 //! Takes a step back at the engine.
 
 use super::client::{connect, engine, status_code};
+use super::resources;
 use crate::runtime::RuntimeError;
 use crate::runtime::docker_undo::DockerUndo;
 
@@ -10,6 +11,12 @@ pub(crate) async fn undo(undo: &DockerUndo) -> Result<(), RuntimeError> {
     let taken = match undo {
         DockerUndo::Unpause { container } => docker.unpause_container(container).await,
         DockerUndo::Start { container } => docker.start_container(container, None).await,
+        DockerUndo::Limit { container, resource, most } => {
+            docker.update_container(container, resources::update(*resource, *most)).await
+        }
+        DockerUndo::Connect { container, network, aliases } => {
+            resources::connect_again(&docker, container, network, aliases).await
+        }
     };
     match taken {
         // 304: it runs already; 404: it is gone.

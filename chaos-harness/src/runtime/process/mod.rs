@@ -23,7 +23,10 @@ use tokio::sync::broadcast;
 use self::loopback::Loopback;
 use self::supervisor::{Supervised, Wish};
 pub(super) use self::sweep::{remove_environment, sweep};
-use super::{Change, EnvironmentId, InstanceSpec, Killed, Runtime, RuntimeError, RuntimeKind, State, Status, artifact};
+use super::{
+    Change, EnvironmentId, InstanceSpec, Killed, Runtime, RuntimeError, RuntimeKind, Signal, Signalled, State, Status,
+    Wont, artifact,
+};
 use crate::safety::undo::UndoLog;
 use crate::topology::{InstanceId, Program, Topology};
 
@@ -140,6 +143,13 @@ impl Runtime for ProcessRuntime {
         child::signal(pid, child::Signal::KILL)?;
         instance.ends_within(pid, GONE_WITHIN).await;
         Ok(Killed { mechanism: format!("SIGKILL to process {pid}") })
+    }
+
+    async fn signal(&self, id: &InstanceId, signal: Signal) -> Result<Signalled, RuntimeError> {
+        let (_, pid) = self.running(id, "signalled")?;
+        let wont = Wont::of(pid, signal);
+        child::signal(pid, signal.raw())?;
+        Ok(Signalled { mechanism: format!("{signal} to process {pid}"), pid: Some(pid), wont })
     }
 
     async fn pause(&self, id: &InstanceId) -> Result<(), RuntimeError> {

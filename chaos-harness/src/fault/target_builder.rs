@@ -1,0 +1,206 @@
+//! How a test writes a fault on services: `target("inventory").kill()`, `targets(["inventory", "order"]).stop()`.
+
+use std::time::Duration;
+
+use super::{
+    CpuQuota, CrashLoop, Disconnect, Injection, Instances, Kill, MemoryLimit, Pause, ProcessLimit, Restart, Scale,
+    SendSignal, Stop, Together,
+};
+use crate::runtime::Signal;
+
+/// The service `name`, to apply a fault to; all of its instances unless [`instance`](TargetRef::instance) picks one.
+///
+/// ```
+/// use chaos_harness::fault::target;
+///
+/// assert_eq!(target("inventory").instance(2).kill().fault.to_string(), "kill inventory-2");
+/// ```
+pub fn target(name: impl Into<String>) -> TargetRef {
+    TargetRef(Instances { service: name.into(), instance: None })
+}
+
+/// Several services, to apply a fault to all of them at once: to every one or to none.
+///
+/// ```
+/// use chaos_harness::fault::targets;
+///
+/// assert_eq!(targets(["order", "inventory"]).kill().fault.to_string(), "kill order, with kill inventory");
+/// ```
+pub fn targets<S: Into<String>>(names: impl IntoIterator<Item = S>) -> TargetsRef {
+    TargetsRef(names.into_iter().map(target).collect())
+}
+
+/// A service to apply a fault to; see [`target`].
+#[derive(Clone, Debug)]
+#[must_use = "a target by itself does nothing; name a fault, such as `.kill()`"]
+pub struct TargetRef(pub(super) Instances);
+
+/// Several services to apply a fault to; see [`targets`].
+#[derive(Clone, Debug)]
+#[must_use = "targets by themselves do nothing; name a fault, such as `.kill()`"]
+pub struct TargetsRef(Vec<TargetRef>);
+
+impl TargetRef {
+    /// Only the instance with this ordinal, from 1.
+    pub fn instance(mut self, ordinal: u16) -> Self {
+        self.0.instance = Some(ordinal);
+        self
+    }
+
+    /// The processes end at once; the service's restart policy applies.
+    pub fn kill(self) -> Injection {
+        Injection::new(Kill { on: self.0 })
+    }
+
+    /// The processes are sent a signal; the service's restart policy applies to those that end of it.
+    ///
+    /// ```
+    /// use chaos_harness::fault::target;
+    /// use chaos_harness::runtime::Signal;
+    ///
+    /// assert_eq!(target("order").kill_with(Signal::Segv).fault.to_string(), "SIGSEGV to order");
+    /// ```
+    pub fn kill_with(self, signal: Signal) -> Injection {
+        self.signal(signal.name())
+    }
+
+    /// The same, with the signal by name. A name that no signal has is refused before anything is started.
+    ///
+    /// ```
+    /// use chaos_harness::fault::target;
+    ///
+    /// assert_eq!(target("order").signal("SIGTERM").fault.to_string(), "SIGTERM to order");
+    /// ```
+    pub fn signal(self, name: impl Into<String>) -> Injection {
+        Injection::new(SendSignal { on: self.0, signal: name.into() })
+    }
+
+    /// The processes stand still for the hold.
+    pub fn pause(self) -> Injection {
+        Injection::new(Pause { on: self.0 })
+    }
+
+    /// The service is shut down for the hold, then started again.
+    pub fn stop(self) -> Injection {
+        Injection::new(Stop { on: self.0 })
+    }
+
+    /// The service is shut down, and started again after `delay`, however long the hold is.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use chaos_harness::fault::target;
+    ///
+    /// let restart = target("order").restart(Duration::from_secs(3));
+    /// assert_eq!(restart.fault.to_string(), "restart order after 3s");
+    /// ```
+    pub fn restart(self, delay: Duration) -> Injection {
+        Injection::new(Restart { on: self.0, delay })
+    }
+
+    /// The processes are killed at once, and again in every `period` of the hold. The restart policy starts them between;
+    /// without one, the harness does.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use chaos_harness::fault::target;
+    ///
+    /// let crashes = target("order").crash_loop(Duration::from_secs(2));
+    /// assert_eq!(crashes.fault.to_string(), "crash order every 2s");
+    /// ```
+    pub fn crash_loop(self, period: Duration) -> Injection {
+        Injection::new(CrashLoop { on: self.0, period })
+    }
+
+    /// Only `instances` instances of the service are left for the hold; 0 is none. [`instance`](Self::instance) has no
+    /// say in this.
+    ///
+    /// ```
+    /// use chaos_harness::fault::target;
+    ///
+    /// assert_eq!(target("order").scale(1).fault.to_string(), "scale order to 1");
+    /// ```
+    pub fn scale(self, instances: u16) -> Injection {
+        Injection::new(Scale { service: self.0.service, to: instances })
+    }
+
+    /// The service is taken off the network for the hold: nothing reaches it, and nothing comes from it.
+    ///
+    /// ```
+    /// use chaos_harness::fault::target;
+    ///
+    /// assert_eq!(target("order").disconnect().fault.to_string(), "disconnect order");
+    /// ```
+    pub fn disconnect(self) -> Injection {
+        Injection::new(Disconnect { on: self.0 })
+    }
+
+    /// Each instance may use at most `cores` processor cores: 0.1 is a tenth of one.
+    ///
+    /// ```
+    /// use chaos_harness::fault::target;
+    ///
+    /// assert_eq!(target("order").cpu_quota(0.1).fault.to_string(), "cpu quota of 10% of a core on order");
+    /// ```
+    pub fn cpu_quota(self, cores: f64) -> Injection {
+        Injection::new(CpuQuota { on: self.0, cores })
+    }
+
+    /// Each instance may use at most `bytes` of memory, and no swap; the kernel kills one that needs more.
+    ///
+    /// ```
+    /// use chaos_harness::fault::target;
+    ///
+    /// let tight = target("order").memory_limit(32 << 20);
+    /// assert_eq!(tight.fault.to_string(), "memory limit of 32768 KiB on order");
+    /// ```
+    pub fn memory_limit(self, bytes: u64) -> Injection {
+        Injection::new(MemoryLimit { on: self.0, bytes })
+    }
+
+    /// Each instance may have at most `most` processes and threads, counting a container's init.
+    ///
+    /// ```
+    /// use chaos_harness::fault::target;
+    ///
+    /// let few = target("order").process_limit(8);
+    /// assert_eq!(few.fault.to_string(), "limit of 8 processes and threads on order");
+    /// ```
+    pub fn process_limit(self, most: u64) -> Injection {
+        Injection::new(ProcessLimit { on: self.0, most })
+    }
+}
+
+impl TargetsRef {
+    /// The fault that `fault` makes of each of them.
+    ///
+    /// ```
+    /// use chaos_harness::fault::targets;
+    ///
+    /// let slow = targets(["order", "inventory"]).each(|target| target.cpu_quota(0.5));
+    /// assert!(slow.fault.to_string().ends_with("cpu quota of 50% of a core on inventory"));
+    /// ```
+    pub fn each(self, fault: impl Fn(TargetRef) -> Injection) -> Injection {
+        Injection::new(Together { faults: self.0.into_iter().map(|target| fault(target).fault).collect() })
+    }
+
+    /// The processes of all of them end at once; the restart policies apply.
+    pub fn kill(self) -> Injection {
+        self.each(TargetRef::kill)
+    }
+
+    /// The processes of all of them stand still for the hold.
+    pub fn pause(self) -> Injection {
+        self.each(TargetRef::pause)
+    }
+
+    /// All of them are shut down for the hold, then started again.
+    pub fn stop(self) -> Injection {
+        self.each(TargetRef::stop)
+    }
+
+    /// All of them are taken off the network for the hold.
+    pub fn disconnect(self) -> Injection {
+        self.each(TargetRef::disconnect)
+    }
+}
