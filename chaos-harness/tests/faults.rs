@@ -3,17 +3,18 @@
 
 mod common;
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use chaos_harness::environment::Environment;
-use chaos_harness::fault::{Fault, FaultKind, link, target};
+use chaos_harness::fault::{Fault, FaultKind, link, network, partition, target};
 use chaos_harness::link::http::Message;
 use chaos_harness::link::toxic::{BlackHole, Ending, LimitData};
 use chaos_harness::link::udp::toxic::{Bandwidth, PeriodicLoss};
-use chaos_harness::runtime::RuntimeKind;
+use chaos_harness::runtime::{Capability, RuntimeKind};
 use chaos_harness::topology::{Protocol, USERS};
-use common::{eventually, on, pair, start};
+use common::{eventually, inside, not_run, on, pair, start};
 use tokio::net::UdpSocket;
 
 /// Long enough to tell from an answer of a healthy service, short enough to wait for.
@@ -77,6 +78,16 @@ fn cases() -> Vec<(Fault, Seen)> {
         (target("product").kill().fault, Seen::Error),
         (target("product").pause().fault, Seen::Nothing),
         (target("product").stop().fault, Seen::Error),
+        (network("product").cut().fault, Seen::Nothing),
+        (network("product").inbound().cut().fault, Seen::Nothing),
+        (network("product").outbound().cut().fault, Seen::Nothing),
+        (network("product").reject().fault, Seen::Error),
+        (network("product").loss(1.0).fault, Seen::Nothing),
+        (network("product").loss_every(1).fault, Seen::Nothing),
+        (network("product").rate(100).fault, Seen::Nothing),
+        (partition([["inventory"], ["product"]]).fault, Seen::Nothing),
+        (network("inventory").peer("product").latency(SLOW).fault, Seen::Slow),
+        (network("inventory").dns_refused().fault, Seen::Error),
     ]
 }
 
@@ -93,7 +104,32 @@ enum Seen {
 
 /// A fresh user asks for the products, over what the fault acts on.
 async fn ask(environment: &Environment, fault: &Fault) -> Seen {
-    if matches!(fault, Fault::Udp(_)) { ask_over_udp(environment).await } else { ask_over_http(environment).await }
+    match fault {
+        Fault::Udp(_) => ask_over_udp(environment).await,
+        Fault::Partition(_) | Fault::Netem(_) => ask_as_inventory(environment).await,
+        Fault::Dns(_) => ask_name_as_inventory(environment).await,
+        _ => ask_over_http(environment).await,
+    }
+}
+
+/// Once, from where inventory runs.
+async fn ask_as_inventory(environment: &Environment) -> Seen {
+    let (link, asked) = (environment.links("inventory", "product")[0].addr(), Instant::now());
+    match inside::get(environment, "inventory", link, PATIENCE).await {
+        Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => Seen::Nothing,
+        Err(_) => Seen::Error,
+        Ok(answer) if !answer.contains(SKUS[0]) => Seen::Error,
+        Ok(_) if asked.elapsed() >= SLOW => Seen::Slow,
+        Ok(_) => Seen::Answer,
+    }
+}
+
+async fn ask_name_as_inventory(environment: &Environment) -> Seen {
+    match inside::ask_name(environment, "inventory", PATIENCE).await {
+        Ok(()) => Seen::Answer,
+        Err(ErrorKind::WouldBlock) => Seen::Nothing,
+        Err(_) => Seen::Error,
+    }
 }
 
 /// For one after the other, without waiting for an answer.
@@ -164,12 +200,30 @@ async fn all(kind: RuntimeKind) {
     let linked = linked.link_over("inventory", "product", Protocol::Udp);
     let environment = start(kind, linked).await;
     for (fault, expected) in cases() {
+        if let Some(missing) = missing(&environment, &fault) {
+            not_run(&format!("`{fault}` on {kind}: {missing}"));
+            continue;
+        }
         eventually("a healthy start", || async { ask(&environment, &fault).await == Seen::Answer }).await;
         conforms(&environment, &fault, expected).await;
     }
     compose(&environment).await;
     services_have_udp_links_of_their_own(&environment).await;
     environment.destroy().await.unwrap();
+}
+
+/// What the runtime or the machine lacks for `fault`.
+fn missing(environment: &Environment, fault: &Fault) -> Option<String> {
+    let able = environment.runtime().capabilities();
+    let missing = fault.requires().iter().find(|capability| !able.contains(capability));
+    let asked_from_inside = matches!(fault, Fault::Partition(_) | Fault::Netem(_) | Fault::Dns(_));
+    let may_ask = !asked_from_inside || inside::may_enter() || !able.contains(&Capability::NetworkNamespace);
+    let lacks = || fault.check_machine().err().map(|error| error.to_string());
+    match missing {
+        Some(capability) => Some(format!("needs {capability}")),
+        None if !may_ask => Some("only root may ask from inside".to_owned()),
+        None => lacks(),
+    }
 }
 
 async fn conforms(environment: &Environment, fault: &Fault, expected: Seen) {
