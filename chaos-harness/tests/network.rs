@@ -234,7 +234,10 @@ fn latency_is_the_kernels_or_the_links_and_says_which() {
         match strict.check_machine() {
             Ok(()) => assert!(mechanism.starts_with("netem in the network of process"), "{mechanism}"),
             Err(error) => {
-                assert!(mechanism.starts_with("link proxy, since netem needs the kernel module sch_"), "{mechanism}");
+                assert!(
+                    mechanism.starts_with("link proxy, since netem needs the kernel module sch_netem"),
+                    "{mechanism}"
+                );
                 assert_eq!(strict.inject(&environment).await.err().unwrap().to_string(), error.to_string());
                 let rest = "which this kernel does not have; use `link(..).latency(..)`, or `link(..).udp()`";
                 assert!(error.to_string().contains(rest), "{error}");
