@@ -5,9 +5,11 @@ mod common;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chaos_harness::environment::Environment;
+use chaos_harness::fault::catalogue::Entry;
 use chaos_harness::fault::{Fault, FaultKind, link, network, partition, target};
 use chaos_harness::link::http::Message;
 use chaos_harness::link::toxic::{BlackHole, Ending, LimitData};
@@ -26,6 +28,9 @@ const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// What the answers of product hold, in the order in which they are asked for over UDP.
 const SKUS: [&str; 6] = ["tea-green", "tea-black", "tea-herbal", "coffee-beans", "mug-white", "pot-glass"];
+
+/// Every example of the catalogue does.
+const BITES_WITHIN: Duration = Duration::from_secs(10);
 
 /// Longer than any of it takes.
 const HOLD: Duration = Duration::from_secs(600);
@@ -75,6 +80,13 @@ fn cases() -> Vec<(Fault, Seen)> {
         (link(USERS, "product").every(1).reset().fault, Seen::Error),
         (link(USERS, "product").pulse(Duration::ZERO, HOLD).black_hole().fault, Seen::Nothing),
         (link(USERS, "product").square(2 * HOLD, HOLD).refuse().fault, Seen::Error),
+        (target("product").in_process().path("/products").delay(SLOW).fault, Seen::Slow),
+        (target("product").in_process().method("GET").path("/pro*").error(503).fault, Seen::Error),
+        (target("product").in_process().path("/products").hang(HOLD).fault, Seen::Nothing),
+        (target("product").in_process().has_header("traceparent").rate_limit(0, HOLD).fault, Seen::Error),
+        (target("product").fail_point("product::list").returns("out of tea").fault, Seen::Error),
+        (target("product").fail_point("product::list").sleeps(SLOW).fault, Seen::Slow),
+        (target("product").fail_point("product::list").panics("no tea").fault, Seen::Error),
         (target("product").kill().fault, Seen::Error),
         (target("product").pause().fault, Seen::Nothing),
         (target("product").stop().fault, Seen::Error),
@@ -178,14 +190,6 @@ async fn ask_over_http(environment: &Environment) -> Seen {
 }
 
 #[test]
-fn every_registered_kind_has_a_case() {
-    let tested: Vec<&str> = cases().iter().map(|(fault, _)| fault.kind()).collect();
-    for kind in Fault::KINDS {
-        assert!(tested.contains(kind), "no case for `{kind}`");
-    }
-}
-
-#[test]
 fn on_docker() {
     on(RuntimeKind::Docker, all);
 }
@@ -195,13 +199,81 @@ fn on_processes() {
     on(RuntimeKind::Process, all);
 }
 
+#[test]
+fn the_catalogue_on_docker() {
+    on(RuntimeKind::Docker, catalogue);
+}
+
+#[test]
+fn the_catalogue_on_processes() {
+    on(RuntimeKind::Process, catalogue);
+}
+
+/// Every example of every registered fault, while users ask: it bites, it ends, it is undone twice.
+async fn catalogue(kind: RuntimeKind) {
+    let linked = pair().link_over(USERS, "product", Protocol::Http).link_over(USERS, "product", Protocol::Udp);
+    let environment = Arc::new(start(kind, linked).await);
+    let users = tokio::spawn(keep_asking(environment.clone()));
+    let examples = |entry: Entry| entry.examples.into_iter().map(move |fault| (fault, entry.shown_by));
+    for (fault, shown_by) in Fault::catalogue().into_iter().flat_map(examples) {
+        if let Some(reason) = why_not(&fault, kind).or(shown_by.map(str::to_owned)) {
+            not_run(&format!("{fault} on {kind}: {reason}"));
+            continue;
+        }
+        eventually("a healthy start", || async { ask(&environment, &fault).await == Seen::Answer }).await;
+        bites_and_is_undone(&environment, &fault).await;
+    }
+    users.abort();
+    let _ = users.await;
+    Arc::into_inner(environment).unwrap().destroy().await.unwrap();
+}
+
+/// What keeps a fault from being applied here: the runtime, or the machine.
+fn why_not(fault: &Fault, kind: RuntimeKind) -> Option<String> {
+    let missing = fault.requires().iter().find(|needed| !kind.capabilities().contains(needed));
+    let from_inside = matches!(fault, Fault::Partition(_) | Fault::Netem(_) | Fault::Dns(_));
+    let inside = from_inside && kind.capabilities().contains(&Capability::NetworkNamespace);
+    match missing {
+        Some(missing) => Some(format!("it requires {missing}")),
+        None if inside && !inside::may_enter() => Some("only root may ask from inside".to_owned()),
+        None => Some(fault.check_machine().err()?.to_string()),
+    }
+}
+
+/// Users who ask over everything, ten times a second, whatever they are told.
+async fn keep_asking(environment: Arc<Environment>) {
+    loop {
+        let _ = tokio::join!(ask_over_http(&environment), ask_over_udp(&environment));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn bites_and_is_undone(environment: &Environment, fault: &Fault) {
+    fault.validate(environment.topology()).unwrap();
+    let mut injected = fault.inject(environment).await.unwrap();
+    let since = Instant::now();
+    let mut bite = injected.attest(environment).await;
+    while !bite.shown {
+        assert!(since.elapsed() < BITES_WITHIN, "{fault}: {}", bite.looked_at);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        bite = injected.attest(environment).await;
+    }
+    assert!(!injected.mechanism().is_empty(), "{fault}");
+    injected.roll_back(environment).await.unwrap();
+    injected.roll_back(environment).await.unwrap();
+    let gone = injected.attest_gone(environment).await;
+    assert!(gone.shown, "{fault}: {}", gone.looked_at);
+    eventually(&format!("the end of `{fault}`"), || async { ask(environment, fault).await == Seen::Answer }).await;
+    assert_eq!(environment.runtime().undo_log().noted(), [], "{fault}: undone, and so nothing is noted");
+}
+
 async fn all(kind: RuntimeKind) {
     let linked = pair().link_over(USERS, "product", Protocol::Http).link_over(USERS, "product", Protocol::Udp);
     let linked = linked.link_over("inventory", "product", Protocol::Udp);
     let environment = start(kind, linked).await;
     for (fault, expected) in cases() {
-        if let Some(missing) = missing(&environment, &fault) {
-            not_run(&format!("`{fault}` on {kind}: {missing}"));
+        if let Some(reason) = why_not(&fault, kind) {
+            not_run(&format!("{fault} on {kind}: {reason}"));
             continue;
         }
         eventually("a healthy start", || async { ask(&environment, &fault).await == Seen::Answer }).await;
@@ -210,20 +282,6 @@ async fn all(kind: RuntimeKind) {
     compose(&environment).await;
     services_have_udp_links_of_their_own(&environment).await;
     environment.destroy().await.unwrap();
-}
-
-/// What the runtime or the machine lacks for `fault`.
-fn missing(environment: &Environment, fault: &Fault) -> Option<String> {
-    let able = environment.runtime().capabilities();
-    let missing = fault.requires().iter().find(|capability| !able.contains(capability));
-    let asked_from_inside = matches!(fault, Fault::Partition(_) | Fault::Netem(_) | Fault::Dns(_));
-    let may_ask = !asked_from_inside || inside::may_enter() || !able.contains(&Capability::NetworkNamespace);
-    let lacks = || fault.check_machine().err().map(|error| error.to_string());
-    match missing {
-        Some(capability) => Some(format!("needs {capability}")),
-        None if !may_ask => Some("only root may ask from inside".to_owned()),
-        None => lacks(),
-    }
 }
 
 async fn conforms(environment: &Environment, fault: &Fault, expected: Seen) {
@@ -243,12 +301,9 @@ async fn conforms(environment: &Environment, fault: &Fault, expected: Seen) {
         bite = injected.attest(environment).await;
     }
     assert!(bite.shown, "{fault}: {}", bite.looked_at);
-    assert!(!injected.mechanism().is_empty(), "{fault}");
-    injected.roll_back(environment).await.unwrap();
     injected.roll_back(environment).await.unwrap();
     let gone = injected.attest_gone(environment).await;
     assert!(gone.shown, "{fault}: {}", gone.looked_at);
-    eventually(&format!("the end of `{fault}`"), || async { ask(environment, fault).await == Seen::Answer }).await;
 }
 
 /// Two faults on one link are both in force, and one goes without the other.

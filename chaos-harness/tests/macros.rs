@@ -116,7 +116,7 @@ fn a_topology_is_what_the_builder_makes() {
         }
         order { image: "shop/order", cargo: "shop"; args: std::env::args().take(0) },
         "order-db" { image: image, program: "postgres", args: [], port: 5432, health: tcp, restart: never };
-        type { program: "/bin/true", udp_port: 53 }
+        type { program: "/bin/true", udp_port: 53, control_port: 9100 }
         gateway -> order: http, type: udp, type; order -> "order-db"; type -> gateway: tcp,
         users -> gateway: http
     };
@@ -136,7 +136,7 @@ fn a_topology_is_what_the_builder_makes() {
         )
         .service(Service::new("order").cargo("shop", "shop").image("shop/order"))
         .service(Service::new("order-db").image("postgres:16").program("postgres").port(5432))
-        .service(Service::new("type").program("/bin/true").udp_port(53))
+        .service(Service::new("type").program("/bin/true").udp_port(53).control_port(9100))
         .link_over("gateway", "order", Protocol::Http)
         .link_over("gateway", "type", Protocol::Udp)
         .link("gateway", "type")

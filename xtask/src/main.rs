@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod chaos_clean;
 mod chaos_halt;
 mod chaos_report;
+mod fault_table;
 mod tidy;
 
 /// The commands of chaos-harness.
@@ -25,6 +26,8 @@ enum Command {
     ChaosHalt(chaos_halt::Options),
     /// Show what the journals say, in any format, and gate a pipeline by it.
     ChaosReport(chaos_report::Options),
+    /// Write the README's table of faults anew, from the registry.
+    FaultTable,
     /// Check the house rules that compiler and linters do not know.
     Tidy,
 }
@@ -34,6 +37,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::ChaosClean(options) => chaos_clean::run(&options),
         Command::ChaosHalt(options) => chaos_halt::run(&options),
         Command::ChaosReport(options) => Ok(chaos_report::run(&options)),
+        Command::FaultTable => fault_table::run(),
         Command::Tidy => tidy::run(),
     }
 }

@@ -104,6 +104,7 @@ pub fn hypothesis(input: TokenStream) -> TokenStream {
 /// | `env` | `{ KEY: value, "other.key": value }`; values are expressions | none |
 /// | `port` | 1 to 65535 | 8080 |
 /// | `udp_port` | 1 to 65535; where links over `udp` lead | as `port` |
+/// | `control_port` | 1 to 65535; of the chaos control endpoint | none |
 /// | `health` | `tcp`, or a path that answers with a 2xx status | `tcp` |
 /// | `within` | how long starting may take, such as `30s` | `30s` |
 /// | `instances` | 1 to 32 | 1 |

@@ -11,8 +11,20 @@ use crate::name::Name;
 use crate::suggest;
 use crate::threshold::Time;
 
-const KEYS: [&str; 11] =
-    ["cargo", "image", "program", "args", "env", "port", "udp_port", "health", "within", "instances", "restart"];
+const KEYS: [&str; 12] = [
+    "cargo",
+    "image",
+    "program",
+    "args",
+    "env",
+    "port",
+    "udp_port",
+    "control_port",
+    "health",
+    "within",
+    "instances",
+    "restart",
+];
 
 /// `gateway { port: 8080, ... }`
 pub(crate) struct Service {
@@ -89,7 +101,7 @@ impl Parse for Setting {
             "cargo" => cargo(input)?,
             "args" => args(input)?,
             "env" => env(input)?,
-            "port" | "udp_port" => number(&key, input, 1..=u64::from(u16::MAX))?,
+            "port" | "udp_port" | "control_port" => number(&key, input, 1..=u64::from(u16::MAX))?,
             "instances" => number(&key, input, 1..=32)?,
             "health" => health(input)?,
             "within" => within(input)?,

@@ -26,6 +26,7 @@ pub struct Environment {
     topology: Topology,
     runtime: Arc<dyn Runtime>,
     links: Arc<Links>,
+    seed: u64,
     follower: JoinHandle<()>,
 }
 
@@ -43,7 +44,7 @@ impl Environment {
         let specs = specs(topology, runtime.as_ref(), &links)?;
         try_join_all(specs.iter().map(|spec| runtime.start(spec))).await?;
         let follower = tokio::spawn(follow(changes, links.clone()));
-        let environment = Self { topology: topology.clone(), runtime, links, follower };
+        let environment = Self { topology: topology.clone(), runtime, links, seed, follower };
         environment.point_links().await?;
         try_join_all(specs.iter().map(|spec| health::wait(environment.runtime.as_ref(), spec))).await?;
         Ok(environment)
@@ -57,6 +58,16 @@ impl Environment {
     /// Where it runs.
     pub fn runtime(&self) -> &dyn Runtime {
         self.runtime.as_ref()
+    }
+
+    /// The runtime, for what outlives a borrow of the environment.
+    pub(crate) fn shared_runtime(&self) -> Arc<dyn Runtime> {
+        self.runtime.clone()
+    }
+
+    /// What decides every random choice here.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// The address at which users find `service`: a link of its first instance, the same for life.
@@ -158,6 +169,7 @@ fn specs(topology: &Topology, runtime: &dyn Runtime, links: &Links) -> Result<Ve
                 callees: links.addresses(&id),
                 udp_listen: links.any_udp_to(&service.name).then(|| listen(service.port_for_udp())),
                 udp_callees: links.udp_addresses(&id),
+                control_listen: service.control_port.map(listen),
             };
             let args = service.args.iter().map(|arg| render(&service.name, arg, &addresses));
             let mut env = addresses.variables();

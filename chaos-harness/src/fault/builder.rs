@@ -271,7 +271,7 @@ impl LinkRef {
 /// A service to apply a fault to; see [`target`].
 #[derive(Clone, Debug)]
 #[must_use = "a target by itself does nothing; name a fault, such as `.kill()`"]
-pub struct TargetRef(Instances);
+pub struct TargetRef(pub(super) Instances);
 
 impl TargetRef {
     /// Only the instance with this ordinal, from 1.

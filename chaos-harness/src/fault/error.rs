@@ -5,6 +5,8 @@ use std::time::Duration;
 use chaos_harness_netns::NetnsError;
 use thiserror::Error;
 
+use chaos_layer::Invalid;
+
 use crate::link::LinkError;
 use crate::runtime::{Capability, RuntimeError, RuntimeKind};
 use crate::topology::{InstanceId, Protocol, TopologyError};
@@ -75,6 +77,35 @@ pub enum FaultError {
         runtime: RuntimeKind,
         /// What to do instead, with leading punctuation; may be empty.
         hint: &'static str,
+    },
+    /// A rule or a fail point that makes no sense.
+    #[error("`{fault}`: {source}")]
+    Rule {
+        /// The fault.
+        fault: String,
+        /// Which field, and what is wrong with it.
+        source: Invalid,
+    },
+    /// It needs a control endpoint that was not declared.
+    #[error(
+        "`{fault}` needs a chaos control endpoint, and service `{service}` declares none; give the service \
+         `chaos-layer` and declare `control_port: 9100` in `topology!`, or `.control_port(9100)`"
+    )]
+    NoControlPort {
+        /// The fault.
+        fault: String,
+        /// The service.
+        service: String,
+    },
+    /// A control endpoint did not do what it was asked to.
+    #[error("{instance}: the chaos control endpoint did not {action}: {problem}")]
+    Control {
+        /// Whose endpoint.
+        instance: InstanceId,
+        /// What was asked for.
+        action: &'static str,
+        /// What it answered, or why nothing came.
+        problem: String,
     },
     /// The kernel lacks what it takes.
     #[error("`{fault}`: {source}; {instead}")]

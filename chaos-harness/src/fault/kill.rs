@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::catalogue::{Catalogued, Entry};
 use super::instances::attest_states;
-use super::{Attestation, FaultError, FaultKind, Injected, Instances};
+use super::{Attestation, FaultError, FaultKind, Injected, Instances, target};
 use crate::environment::Environment;
 use crate::runtime::{Capability, RuntimeError, State, Status};
 use crate::topology::{InstanceId, RestartPolicy, Topology};
@@ -17,6 +18,15 @@ pub struct Kill {
     /// What it hits.
     #[serde(flatten)]
     pub on: Instances,
+}
+
+impl Catalogued for Kill {
+    fn entries() -> Vec<Entry> {
+        vec![
+            Entry::new("kill", "`target(\"a\").kill()`", [target("product").kill()])
+                .privileges("none; as root the restart is the engine's own"),
+        ]
+    }
 }
 
 #[async_trait]

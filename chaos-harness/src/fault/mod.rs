@@ -12,12 +12,19 @@
 
 mod attestation;
 mod builder;
+pub mod catalogue;
+mod control;
 mod error;
+mod fail_point;
 mod http;
+mod in_process;
+mod in_process_builder;
+mod in_process_catalogue;
 mod injection;
 mod instances;
 mod kill;
 mod link;
+mod link_catalogue;
 mod network;
 mod pause;
 mod protocol;
@@ -28,10 +35,17 @@ mod udp_builder;
 
 use async_trait::async_trait;
 
+/// The rules and fail points of services, as data.
+pub use chaos_layer as layer;
+
 pub use attestation::Attestation;
 pub use builder::{LinkRef, TargetRef, link, target};
+use catalogue::{Catalogued, Entry};
 pub use error::FaultError;
+pub use fail_point::FailPointFault;
 pub use http::HttpRef;
+pub use in_process::InProcess;
+pub use in_process_builder::{FailPointRef, InProcessRef};
 pub use injection::Injection;
 pub use instances::Instances;
 pub use kill::Kill;
@@ -124,6 +138,10 @@ register::faults! {
     Pause(Pause) = "pause",
     /// A service is shut down for the hold, then started again.
     Stop(Stop) = "stop",
+    /// A rule of the chaos layer inside a service.
+    InProcess(InProcess) = "in_process",
+    /// A fail point inside a service.
+    FailPoint(FailPointFault) = "fail_point",
     /// No packet passes.
     Cut(Cut) = "cut",
     /// Groups of services cannot reach each other.

@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::catalogue::{Catalogued, Entry};
 use super::instances::attest_states;
-use super::{Attestation, FaultError, FaultKind, Injected, Instances};
+use super::{Attestation, FaultError, FaultKind, Injected, Instances, target};
 use crate::environment::Environment;
 use crate::runtime::{Capability, RuntimeError, State};
 use crate::topology::{InstanceId, Topology};
@@ -16,6 +17,12 @@ pub struct Pause {
     /// What it hits.
     #[serde(flatten)]
     pub on: Instances,
+}
+
+impl Catalogued for Pause {
+    fn entries() -> Vec<Entry> {
+        vec![Entry::new("pause", "`target(\"a\").pause()`", [target("product").pause()])]
+    }
 }
 
 #[async_trait]

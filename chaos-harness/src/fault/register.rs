@@ -29,6 +29,11 @@ macro_rules! faults {
                 }
             }
 
+            /// The list of all faults, in the order of registration.
+            pub fn catalogue() -> Vec<Entry> {
+                [$(<$kind as Catalogued>::entries()),+].concat()
+            }
+
             fn inner(&self) -> &dyn FaultKind {
                 match self {
                     $(Self::$variant(kind) => kind,)+

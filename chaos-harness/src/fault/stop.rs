@@ -7,8 +7,9 @@ use futures::future::join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::catalogue::{Catalogued, Entry};
 use super::instances::attest_states;
-use super::{Attestation, FaultError, FaultKind, Injected, Instances};
+use super::{Attestation, FaultError, FaultKind, Injected, Instances, target};
 use crate::environment::Environment;
 use crate::runtime::{Capability, RuntimeError, State};
 use crate::topology::{InstanceId, Topology};
@@ -22,6 +23,12 @@ pub struct Stop {
     /// What it hits.
     #[serde(flatten)]
     pub on: Instances,
+}
+
+impl Catalogued for Stop {
+    fn entries() -> Vec<Entry> {
+        vec![Entry::new("stop and start", "`target(\"a\").stop()`", [target("product").stop()])]
+    }
 }
 
 #[async_trait]

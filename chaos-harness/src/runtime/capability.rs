@@ -34,6 +34,29 @@ pub enum Capability {
     NetworkNamespace,
 }
 
+impl RuntimeKind {
+    /// What this runtime can do.
+    pub fn capabilities(self) -> &'static [Capability] {
+        match self {
+            Self::Docker => &[
+                Capability::Links,
+                Capability::Kill,
+                Capability::Stop,
+                Capability::Pause,
+                Capability::AutomaticRestart,
+                Capability::NetworkNamespace,
+            ],
+            Self::Process => &[
+                Capability::Links,
+                Capability::Kill,
+                Capability::Stop,
+                Capability::Pause,
+                Capability::AutomaticRestart,
+            ],
+        }
+    }
+}
+
 impl fmt::Display for RuntimeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -53,7 +53,9 @@ pub trait Runtime: Send + Sync + Debug {
     fn version(&self) -> String;
 
     /// What it can do.
-    fn capabilities(&self) -> &'static [Capability];
+    fn capabilities(&self) -> &'static [Capability] {
+        self.kind().capabilities()
+    }
 
     /// The address on which links for the targets are bound: reachable by them, and by as few others as possible.
     fn link_host(&self) -> IpAddr;

@@ -32,13 +32,13 @@ impl std::fmt::Display for Leftover {
 /// # Errors
 /// When the engine refuses; what could be removed is gone.
 pub async fn sweep(check: bool) -> Result<Vec<Leftover>, RuntimeError> {
-    let mut found = process::sweep(check);
+    let found = process::sweep(check);
     #[cfg(feature = "docker")]
-    match super::docker::sweep(check).await {
-        Ok(more) => found.extend(more),
-        Err(RuntimeError::NoEngine { .. }) => {}
+    let found = match super::docker::sweep(check).await {
+        Ok(more) => found.into_iter().chain(more).collect(),
+        Err(RuntimeError::NoEngine { .. }) => found,
         Err(error) => return Err(error),
-    }
+    };
     Ok(found)
 }
 

@@ -1,5 +1,6 @@
 //! Limits on what an experiment may do, and the certainty that nothing of it stays.
 
+#[cfg(feature = "docker")]
 mod allow_list;
 mod clean;
 pub(crate) mod guard;

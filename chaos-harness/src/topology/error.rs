@@ -66,6 +66,14 @@ pub enum TopologyError {
         /// The service.
         name: String,
     },
+    /// A control port that is no port of its own.
+    #[error("service `{name}` has its chaos control endpoint on port {port}; declare a port of its own for it")]
+    BadControlPort {
+        /// The service.
+        name: String,
+        /// The port as given.
+        port: u16,
+    },
     /// A placeholder that stands for nothing.
     #[error(
         "service `{service}`: `{{{placeholder}}}` stands for nothing; use {{ip}}, {{port}}, {{listen}}, or {{<callee>.url}}, {{<callee>.addr}}, {{<callee>.host}}, {{<callee>.port}} of a linked service; over UDP, {{udp_listen}} and {{<callee>.udp_addr}}"

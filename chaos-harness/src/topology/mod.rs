@@ -220,6 +220,10 @@ mod tests {
             (pair().service(Service::new("c").cargo("p", "b").instances(0)), "service `c` asks for 0 instances"),
             (pair().service(Service::new("c").cargo("p", "b").port(0)), "service `c` listens on port 0"),
             (pair().service(Service::new("c").cargo("p", "b").udp_port(0)), "service `c` listens on port 0"),
+            (
+                pair().service(Service::new("c").cargo("p", "b").control_port(8080)),
+                "service `c` has its chaos control endpoint on port 8080; declare a port of its own",
+            ),
         ];
         for (topology, message) in cases {
             let error = topology.validate().unwrap_err().to_string();

@@ -17,6 +17,7 @@ const MAX_INSTANCES: u16 = 32;
 /// Every instance finds `LISTEN` (the socket address to bind) in its environment, and for each
 /// linked callee `<CALLEE>_URL`, `<CALLEE>_ADDR` and, with several instances, `<CALLEE>_URLS`. Over UDP these are
 /// `UDP_LISTEN`, where somebody calls it so, `<CALLEE>_UDP_ADDR` and `<CALLEE>_UDP_ADDRS`.
+/// With a [control port](Self::control_port) there is `CHAOS_CONTROL_LISTEN` as well.
 /// Arguments and environment values may also name them as placeholders:
 /// `{ip}`, `{port}`, `{listen}`, `{callee.url}`, `{callee.addr}`, `{callee.host}`, `{callee.port}`, and over UDP
 /// `{udp_listen}`, `{callee.udp_addr}`.
@@ -38,6 +39,9 @@ pub struct Service {
     /// The UDP port on which it listens, where that is another than `port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub udp_port: Option<u16>,
+    /// The TCP port of its chaos control endpoint, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control_port: Option<u16>,
     /// How to tell that an instance is healthy.
     pub health: Health,
     /// How many instances run.
@@ -131,6 +135,7 @@ impl Service {
             env: BTreeMap::new(),
             port: 8080,
             udp_port: None,
+            control_port: None,
             health: Health::Tcp { within: Duration::from_secs(30) },
             instances: 1,
             restart: RestartPolicy::Never,
@@ -203,6 +208,15 @@ impl Service {
         self
     }
 
+    /// Declares a chaos control endpoint on this TCP port, for the faults of
+    /// [`TargetRef::in_process`](crate::fault::TargetRef::in_process) and [`TargetRef::fail_point`](crate::fault::TargetRef::fail_point).
+    /// Every instance then finds the address to bind in `CHAOS_CONTROL_LISTEN`; the crate `chaos-layer` reads it there.
+    #[must_use]
+    pub fn control_port(mut self, port: u16) -> Self {
+        self.control_port = Some(port);
+        self
+    }
+
     /// Where UDP links lead.
     pub(crate) fn port_for_udp(&self) -> u16 {
         self.udp_port.unwrap_or(self.port)
@@ -252,6 +266,9 @@ impl Service {
         }
         if self.port == 0 || self.udp_port == Some(0) {
             return Err(TopologyError::BadPort { name: name() });
+        }
+        if self.control_port.is_some_and(|port| port == 0 || port == self.port) {
+            return Err(TopologyError::BadControlPort { name: name(), port: self.control_port.unwrap_or_default() });
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use chaos_layer::CONTROL_LISTEN;
+
 use super::TopologyError;
 
 /// The addresses that an instance's arguments and environment may name.
@@ -16,6 +18,8 @@ pub struct Addresses {
     pub udp_listen: Option<SocketAddr>,
     /// For each callee over UDP, the address of the link to each of its instances; never an empty list.
     pub udp_callees: BTreeMap<String, Vec<SocketAddr>>,
+    /// What the instance itself binds for its chaos control endpoint, if it has one.
+    pub control_listen: Option<SocketAddr>,
 }
 
 impl Addresses {
@@ -32,6 +36,7 @@ impl Addresses {
             variables.insert(format!("{key}_URLS"), urls.join(","));
         }
         variables.extend(self.udp_variables());
+        variables.extend(self.control_listen.map(|listen| (CONTROL_LISTEN.to_owned(), listen.to_string())));
         variables
     }
 
@@ -117,6 +122,7 @@ mod tests {
                 "name-server".to_owned(),
                 vec!["127.0.0.1:7".parse().unwrap(), "127.0.0.1:8".parse().unwrap()],
             )]),
+            control_listen: Some("127.1.2.3:9100".parse().unwrap()),
         }
     }
 
@@ -146,6 +152,7 @@ mod tests {
         assert_eq!(variables["STOCK_DB_URL"], "http://127.0.0.1:5");
         assert_eq!(variables["STOCK_DB_URLS"], "http://127.0.0.1:5,http://127.0.0.1:6");
         assert_eq!(variables["UDP_LISTEN"], "127.1.2.3:53");
+        assert_eq!(variables["CHAOS_CONTROL_LISTEN"], "127.1.2.3:9100");
         assert_eq!(variables["NAME_SERVER_UDP_ADDR"], "127.0.0.1:7");
         assert_eq!(variables["NAME_SERVER_UDP_ADDRS"], "127.0.0.1:7,127.0.0.1:8");
     }

@@ -18,7 +18,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// A service that knows products; it depends on nothing.
 pub(crate) fn product() -> Service {
-    Service::new("product").cargo("shop", "shop").args(["product"]).http("/health/ready")
+    Service::new("product").cargo("shop", "shop").args(["product"]).http("/health/ready").control_port(9100)
 }
 
 /// `inventory` -> `product`.

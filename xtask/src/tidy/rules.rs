@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory as _;
 
 use super::{Finding, SourceFile};
+use crate::fault_table;
 
 pub(super) type Rule = fn(&[SourceFile]) -> Vec<Finding>;
 
-pub(super) const ALL: [Rule; 7] = [
+pub(super) const ALL: [Rule; 8] = [
     short_files,
     no_machine_paths,
     no_unfinished_marks,
@@ -16,6 +17,7 @@ pub(super) const ALL: [Rule; 7] = [
     unsafe_only_where_allowed,
     no_orphan_modules,
     readme_commands_exist,
+    fault_table_is_current,
 ];
 
 const MAX_LINES: usize = 400;
@@ -74,6 +76,15 @@ fn short_files(files: &[SourceFile]) -> Vec<Finding> {
     let counted = long.map(|file| (file, file.text.lines().count())).filter(|(_, lines)| *lines > MAX_LINES);
     counted
         .map(|(file, lines)| whole_file(file, format!("{lines} lines; split it, the limit is {MAX_LINES}")))
+        .collect()
+}
+
+fn fault_table_is_current(files: &[SourceFile]) -> Vec<Finding> {
+    let readme = files.iter().find(|file| file.path == "README.md");
+    let drifted = readme.filter(|file| fault_table::renewed(&file.text).as_deref() != Some(&file.text));
+    drifted
+        .map(|file| whole_file(file, "the table of faults is out of date; run `cargo xtask fault-table`"))
+        .into_iter()
         .collect()
 }
 

@@ -5,6 +5,7 @@
 //! without them, which the attestation then says. The dice are the kernel's own, which no seed decides.
 
 mod builder;
+mod catalogue;
 mod cut;
 mod dns;
 mod loss;

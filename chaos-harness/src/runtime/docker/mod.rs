@@ -38,8 +38,7 @@ pub(crate) use undo::undo;
 use self::client::{connect, engine, status_code};
 use self::existing::Existing;
 use super::{
-    Capability, Change, EnvironmentId, InstanceSpec, Killed, Runtime, RuntimeError, RuntimeKind, Status, TargetNetwork,
-    artifact,
+    Change, EnvironmentId, InstanceSpec, Killed, Runtime, RuntimeError, RuntimeKind, Status, TargetNetwork, artifact,
 };
 use crate::runtime::docker_undo::DockerUndo;
 use crate::safety::undo::{UndoLog, UndoStep};
@@ -172,17 +171,6 @@ impl Runtime for DockerRuntime {
 
     fn version(&self) -> String {
         self.version.clone()
-    }
-
-    fn capabilities(&self) -> &'static [Capability] {
-        &[
-            Capability::Links,
-            Capability::Kill,
-            Capability::Stop,
-            Capability::Pause,
-            Capability::AutomaticRestart,
-            Capability::NetworkNamespace,
-        ]
     }
 
     fn link_host(&self) -> IpAddr {

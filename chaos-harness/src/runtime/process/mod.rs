@@ -23,10 +23,7 @@ use tokio::sync::broadcast;
 use self::loopback::Loopback;
 use self::supervisor::{Supervised, Wish};
 pub(super) use self::sweep::{remove_environment, sweep};
-use super::{
-    Capability, Change, EnvironmentId, InstanceSpec, Killed, Runtime, RuntimeError, RuntimeKind, State, Status,
-    artifact,
-};
+use super::{Change, EnvironmentId, InstanceSpec, Killed, Runtime, RuntimeError, RuntimeKind, State, Status, artifact};
 use crate::safety::undo::UndoLog;
 use crate::topology::{InstanceId, Program, Topology};
 
@@ -80,10 +77,6 @@ impl Runtime for ProcessRuntime {
     fn version(&self) -> String {
         let system = rustix::system::uname();
         format!("{} {}", system.sysname().to_string_lossy(), system.release().to_string_lossy())
-    }
-
-    fn capabilities(&self) -> &'static [Capability] {
-        &[Capability::Links, Capability::Kill, Capability::Stop, Capability::Pause, Capability::AutomaticRestart]
     }
 
     fn link_host(&self) -> IpAddr {
