@@ -3,19 +3,20 @@
 
 mod common;
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use chaos_harness::environment::Environment;
 use chaos_harness::fault::catalogue::Entry;
-use chaos_harness::fault::{Fault, FaultError, FaultKind, link, target, targets};
+use chaos_harness::fault::{Fault, FaultError, FaultKind, link, network, partition, target, targets};
 use chaos_harness::link::http::Message;
 use chaos_harness::link::toxic::{BlackHole, Ending, LimitData};
 use chaos_harness::link::udp::toxic::{Bandwidth, PeriodicLoss};
 use chaos_harness::runtime::{Capability, RuntimeKind, Signal};
 use chaos_harness::topology::{InstanceId, Protocol, USERS};
-use common::{eventually, not_run, on, pair, start};
+use common::{eventually, inside, not_run, on, pair, start};
 use tokio::net::UdpSocket;
 
 /// Long enough to tell from an answer of a healthy service, short enough to wait for.
@@ -99,6 +100,16 @@ fn cases() -> Vec<(Fault, Seen)> {
         (target("product").memory_limit(48 << 20).fault, Seen::Error),
         (target("product").process_limit(1).fault, Seen::Error),
         (targets(["inventory", "product"]).kill().fault, Seen::Error),
+        (network("product").cut().fault, Seen::Nothing),
+        (network("product").inbound().cut().fault, Seen::Nothing),
+        (network("product").outbound().cut().fault, Seen::Nothing),
+        (network("product").reject().fault, Seen::Error),
+        (network("product").loss(1.0).fault, Seen::Nothing),
+        (network("product").loss_every(1).fault, Seen::Nothing),
+        (network("product").rate(100).fault, Seen::Nothing),
+        (partition([["inventory"], ["product"]]).fault, Seen::Nothing),
+        (network("inventory").peer("product").latency(SLOW).fault, Seen::Slow),
+        (network("inventory").dns_refused().fault, Seen::Error),
     ]
 }
 
@@ -117,6 +128,8 @@ enum Seen {
 async fn ask(environment: &Environment, fault: &Fault) -> Seen {
     match fault {
         Fault::Udp(_) => ask_over_udp(environment).await,
+        Fault::Partition(_) | Fault::Netem(_) => ask_as_inventory(environment).await,
+        Fault::Dns(_) => ask_name_as_inventory(environment).await,
         Fault::CpuQuota(_) => ask_for(environment, &format!("/stress/cpu?amount={}", *WORK.get().unwrap())).await,
         Fault::MemoryLimit(_) => ask_for(environment, "/stress/memory?amount=96").await,
         Fault::ProcessLimit(_) => ask_for(environment, "/stress/threads?amount=4").await,
@@ -136,6 +149,26 @@ async fn calibrate(environment: &Environment) {
     assert_eq!(ask_for(environment, &path).await, Seen::Answer);
     let took = resources.usage(&id).await.unwrap().cpu - before;
     WORK.get_or_init(|| (0.060 / took.as_secs_f64() * f64::from(TRY)) as u32);
+}
+
+/// Once, from where inventory runs.
+async fn ask_as_inventory(environment: &Environment) -> Seen {
+    let (link, asked) = (environment.links("inventory", "product")[0].addr(), Instant::now());
+    match inside::get(environment, "inventory", link, PATIENCE).await {
+        Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => Seen::Nothing,
+        Err(_) => Seen::Error,
+        Ok(answer) if !answer.contains(SKUS[0]) => Seen::Error,
+        Ok(_) if asked.elapsed() >= SLOW => Seen::Slow,
+        Ok(_) => Seen::Answer,
+    }
+}
+
+async fn ask_name_as_inventory(environment: &Environment) -> Seen {
+    match inside::ask_name(environment, "inventory", PATIENCE).await {
+        Ok(()) => Seen::Answer,
+        Err(ErrorKind::WouldBlock) => Seen::Nothing,
+        Err(_) => Seen::Error,
+    }
 }
 
 /// For one after the other, without waiting for an answer.
@@ -231,7 +264,13 @@ async fn catalogue(kind: RuntimeKind) {
 /// What keeps a fault from being applied here: the runtime, or the machine.
 fn why_not(fault: &Fault, kind: RuntimeKind) -> Option<String> {
     let missing = fault.requires().iter().find(|needed| !kind.capabilities().contains(needed));
-    missing.map(|missing| format!("it requires {missing}")).or_else(|| Some(fault.check_machine().err()?.to_string()))
+    let from_inside = matches!(fault, Fault::Partition(_) | Fault::Netem(_) | Fault::Dns(_));
+    let inside = from_inside && kind.capabilities().contains(&Capability::NetworkNamespace);
+    match missing {
+        Some(missing) => Some(format!("it requires {missing}")),
+        None if inside && !inside::may_enter() => Some("only root may ask from inside".to_owned()),
+        None => Some(fault.check_machine().err()?.to_string()),
+    }
 }
 
 /// Users who ask over everything, ten times a second, whatever they are told.
@@ -271,6 +310,10 @@ async fn all(kind: RuntimeKind) {
     calibrate(&environment).await;
     for (fault, expected) in cases() {
         if !is_capable(&environment, &fault).await {
+            continue;
+        }
+        if let Some(reason) = why_not(&fault, kind) {
+            not_run(&format!("{fault} on {kind}: {reason}"));
             continue;
         }
         eventually("a healthy start", || async { ask(&environment, &fault).await == Seen::Answer }).await;

@@ -3,16 +3,18 @@
 
 mod common;
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use chaos_harness::environment::Environment;
-use chaos_harness::fault::{FaultKind, Injected, network, partition};
+use chaos_harness::fault::{FaultKind, Injected};
 use chaos_harness::prelude::*;
 use chaos_harness::runtime::RuntimeKind;
 use chaos_harness::topology::InstanceId;
 use chaos_harness_netns::Namespace;
+use common::inside::{ask_name, may_enter, namespace};
 use common::{docker, eventually, not_run, on, product, start};
 
 const SHORT: Duration = Duration::from_millis(400);
@@ -34,15 +36,10 @@ enum Met {
 
 /// Runs `test` on containers whose network may be entered.
 fn on_containers<F: Future<Output = ()>>(test: impl FnOnce(RuntimeKind) -> F) {
-    if Namespace::fresh().is_err() {
+    if !may_enter() {
         return not_run("network namespaces may not be entered; it takes root");
     }
     on(RuntimeKind::Docker, test);
-}
-
-async fn namespace(environment: &Environment, service: &str) -> Namespace {
-    let status = environment.runtime().status(&InstanceId::new(service, 1)).await.unwrap();
-    Namespace::of_process(status.pid.unwrap()).unwrap()
 }
 
 /// What `caller` meets that connects to `address`.
@@ -51,8 +48,8 @@ async fn connect(environment: &Environment, caller: &str, address: SocketAddr) -
     let connected = move || namespace.run(|| TcpStream::connect_timeout(&address, SHORT)).unwrap();
     match tokio::task::spawn_blocking(connected).await.unwrap() {
         Ok(_) => Met::Answer,
-        Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Met::Refusal,
-        Err(error) if error.kind() == std::io::ErrorKind::TimedOut => Met::Nothing,
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Met::Refusal,
+        Err(error) if error.kind() == ErrorKind::TimedOut => Met::Nothing,
         Err(error) => panic!("{error}"),
     }
 }
@@ -177,29 +174,21 @@ async fn lossy_goes(environment: &Environment, mut lossy: Box<dyn Injected>) {
 fn names_are_not_found() {
     on_containers(|kind| async move {
         let environment = start(kind, three()).await;
-        assert_eq!(ask_name(&environment).await, Ok(()));
+        assert_eq!(ask_name(&environment, "order", SHORT * 4).await, Ok(()));
+        let refused = [ErrorKind::ConnectionRefused, ErrorKind::PermissionDenied];
         for (fault, met) in [
-            (network("order").dns_silent(), std::io::ErrorKind::WouldBlock),
-            (network("order").dns_refused(), std::io::ErrorKind::ConnectionRefused),
+            (network("order").dns_silent(), &[ErrorKind::WouldBlock][..]),
+            (network("order").dns_refused(), &refused[..]),
         ] {
             let mut fault = inject(&environment, fault).await;
-            assert_eq!(ask_name(&environment).await, Err(met));
+            let asked = ask_name(&environment, "order", SHORT * 4).await.unwrap_err();
+            assert!(met.contains(&asked), "{asked:?}");
             assert!(fault.attest(&environment).await.shown);
             undo(&environment, fault).await;
-            assert_eq!(ask_name(&environment).await, Ok(()));
+            assert_eq!(ask_name(&environment, "order", SHORT * 4).await, Ok(()));
         }
         environment.destroy().await.unwrap();
     });
-}
-
-/// `order` asks the engine's name server for `localhost`; any answer will do.
-async fn ask_name(environment: &Environment) -> Result<(), std::io::ErrorKind> {
-    let question = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x09localhost\x00\x00\x01\x00\x01";
-    let namespace = namespace(environment, "order").await;
-    let socket = namespace.run(|| UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
-    socket.set_read_timeout(Some(SHORT * 4)).unwrap();
-    let asked = socket.connect("127.0.0.11:53").and_then(|()| socket.send(question));
-    asked.and_then(|_| socket.recv(&mut [0; 512])).map(drop).map_err(|error| error.kind())
 }
 
 #[test]
@@ -245,7 +234,10 @@ fn latency_is_the_kernels_or_the_links_and_says_which() {
         match strict.check_machine() {
             Ok(()) => assert!(mechanism.starts_with("netem in the network of process"), "{mechanism}"),
             Err(error) => {
-                assert!(mechanism.starts_with("link proxy, since netem needs the kernel module sch_"), "{mechanism}");
+                assert!(
+                    mechanism.starts_with("link proxy, since netem needs the kernel module sch_netem"),
+                    "{mechanism}"
+                );
                 assert_eq!(strict.inject(&environment).await.err().unwrap().to_string(), error.to_string());
                 let rest = "which this kernel does not have; use `link(..).latency(..)`, or `link(..).udp()`";
                 assert!(error.to_string().contains(rest), "{error}");

@@ -17,8 +17,10 @@ const DELETE: u16 = 37;
 const GET: u16 = 38;
 const NEW_FILTER: u16 = 44;
 const ROOT: u32 = 0xffff_ffff;
-/// Our root's number, by which it is told from the kernel's own.
-const HANDLE: u32 = 0xca05 << 16;
+/// Our roots' numbers, by which they are told from the kernel's own: the one of a single `netem`,
+const SINGLE: u32 = 0xca05 << 16;
+/// and the one of a `prio`, which replaces the other and is replaced by it.
+const CLASSES: u32 = 0xca04 << 16;
 /// As many bands as `prio` can have.
 const MOST: usize = 16;
 /// Packets that may wait; so many that waiting loses none.
@@ -39,31 +41,36 @@ pub(crate) fn shape(shaping: &Shaping, interfaces: &[Interface]) -> Result<(), N
 fn shape_anew(shaping: &Shaping, interfaces: &[Interface]) -> Result<(), NetnsError> {
     let (all, chosen) = shaping.combined();
     if chosen.is_empty() {
-        return each(interfaces, "sch_netem", |index| vec![netem(index, ROOT, HANDLE, &all)]);
+        return single(&all, interfaces);
     }
     if chosen.len() >= MOST {
         let (action, reason) = ("shape packets", format!("{} peers, and {} are the most", chosen.len(), MOST - 1));
         return Err(NetnsError::System { action: action.to_owned(), reason });
     }
-    clear(interfaces)?;
+    // Replaces an older `prio` with its classes, and finds out first whether there is a netem at all.
+    single(&all, interfaces)?;
     let bands = 1 + chosen.len() as u32;
     each(interfaces, "sch_prio", |index| vec![prio(index, bands)])?;
     each(interfaces, "sch_netem", |index| {
         let netems = std::iter::once(&all).chain(chosen.iter().map(|(_, netem)| netem));
-        (1..).zip(netems).map(|(band, it)| netem(index, HANDLE | band, HANDLE + (band << 16), it)).collect()
+        (1..).zip(netems).map(|(band, it)| netem(index, CLASSES | band, SINGLE + (band << 16), it)).collect()
     })?;
     each(interfaces, "cls_u32", |index| {
         let of_band = |(band, (packets, _)): (u32, &(Vec<Packets>, Netem))| {
-            packets.iter().map(|packets| filter(index, HANDLE | band, packets)).collect::<Vec<_>>()
+            packets.iter().map(|packets| filter(index, CLASSES | band, packets)).collect::<Vec<_>>()
         };
         (2..).zip(&chosen).flat_map(of_band).collect()
     })
 }
 
+fn single(netem_of_all: &Netem, interfaces: &[Interface]) -> Result<(), NetnsError> {
+    each(interfaces, "sch_netem", |index| vec![netem(index, ROOT, SINGLE, netem_of_all)])
+}
+
 /// Takes away what [`shape`] made; what waited in it is lost. Others' disciplines are left alone.
 pub(crate) fn clear(interfaces: &[Interface]) -> Result<(), NetnsError> {
-    for interface in interfaces {
-        let delete = Message::new(DELETE, ACK, &structure(interface.index, ROOT, HANDLE), Attributes::new());
+    for (interface, root) in interfaces.iter().flat_map(|interface| [(interface, SINGLE), (interface, CLASSES)]) {
+        let delete = Message::new(DELETE, ACK, &structure(interface.index, ROOT, root), Attributes::new());
         let deleted = Socket::route().and_then(|mut socket| socket.transact(&[delete]));
         match deleted {
             // No such discipline, not ours, or no such interface any more.
@@ -86,7 +93,7 @@ pub(crate) fn count(
 ) -> Result<Option<u64>, NetnsError> {
     let (_, chosen) = shaping.combined();
     let band = chosen.iter().position(|(known, _)| known == packets).map_or(1, |position| position as u32 + 2);
-    let handle = if chosen.is_empty() { HANDLE } else { HANDLE + (band << 16) };
+    let handle = if chosen.is_empty() { SINGLE } else { SINGLE + (band << 16) };
     let request = Message::new(GET, DUMP, &structure(0, 0, 0), Attributes::new());
     let found = Socket::route().and_then(|mut socket| socket.dump(request));
     let found = found.map_err(NetnsError::of("list the queueing disciplines"))?;
@@ -133,7 +140,7 @@ fn discipline(interface: i32, parent: u32, handle: u32, kind: &str, options: Att
 /// All goes into the first band, unless it was put into another one.
 fn prio(interface: i32, bands: u32) -> Message {
     let options = [&bands.to_ne_bytes()[..], &[0; 16]].concat();
-    discipline(interface, ROOT, HANDLE, "prio", Attributes::after(&options))
+    discipline(interface, ROOT, CLASSES, "prio", Attributes::after(&options))
 }
 
 /// `struct tc_netem_qopt`, and what is newer than that as attributes.
@@ -166,7 +173,7 @@ fn filter(interface: i32, class: u32, packets: &Packets) -> Message {
     let options = Attributes::new().bytes(CLASS, &class.to_ne_bytes()).bytes(SELECTOR, &selector);
     let info = priority << 16 | u32::from(ethertype.to_be());
     let attributes = Attributes::new().text(1, "u32").nested(2, options);
-    Message::new(NEW_FILTER, ACK | CREATE, &structure_with(interface, HANDLE, 0, info), attributes)
+    Message::new(NEW_FILTER, ACK | CREATE, &structure_with(interface, CLASSES, 0, info), attributes)
 }
 
 /// Each a `struct tc_u32_key`: a word of the packet, and which bits of it have to be what.

@@ -138,3 +138,64 @@ impl std::fmt::Display for NetworkUndo {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::process::{Child, Command};
+
+    use chaos_harness_netns::{Action, Counted, Packets, Rule, Rules, Way};
+
+    use super::*;
+
+    /// A process in a network of its own; `None`, visibly, where that is not permitted.
+    fn process() -> Option<(Child, TargetNetwork)> {
+        let Ok(namespace) = Namespace::fresh() else {
+            std::io::stderr().lock().write_all(b"not run: no network namespace can be made; it takes root\n").unwrap();
+            return None;
+        };
+        let child = namespace.run(|| Command::new("sleep").arg("600").spawn().unwrap()).unwrap();
+        let network = TargetNetwork::of_process(child.id()).unwrap();
+        Some((child, network))
+    }
+
+    fn drop_all(table: &str) -> Job {
+        let rule = Rule { way: Way::Out, packets: Packets::default(), action: Action::Drop };
+        Job::Apply(Rules { table: table.to_owned(), loopback: true, rules: vec![rule] })
+    }
+
+    #[tokio::test]
+    async fn what_was_noted_is_undone_twice_by_another_process_and_after_the_target_is_gone() {
+        let Some((mut child, network)) = process() else { return };
+        let undo = NetworkUndo::Table { network: network.clone(), table: "chaos_test".to_owned() };
+        // As the guard reads it.
+        let undo: NetworkUndo = serde_json::from_str(&serde_json::to_string(&undo).unwrap()).unwrap();
+        let count = || network.perform(Job::Count { table: "chaos_test".to_owned() });
+        undo.take().await.unwrap();
+        network.perform(drop_all("chaos_test")).await.unwrap();
+        assert_eq!(count().await.unwrap(), Done::Counted(Counted::default()));
+        undo.take().await.unwrap();
+        undo.take().await.unwrap();
+        assert_eq!(count().await.unwrap(), Done::Nothing);
+        NetworkUndo::Shape { network: network.clone() }.take().await.unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        undo.take().await.unwrap();
+        assert!(matches!(count().await, Err(RuntimeError::Network(NetnsError::Gone))));
+    }
+
+    #[tokio::test]
+    async fn a_later_process_of_the_same_id_is_left_alone() {
+        let Some((mut child, network)) = process() else { return };
+        let TargetNetwork::Process { pid, started, inode } = network else { panic!("entered by this process") };
+        for other in [
+            TargetNetwork::Process { pid, started: started + 1, inode },
+            TargetNetwork::Process { pid, started, inode: inode + 1 },
+        ] {
+            let error = other.perform(drop_all("chaos_test")).await.unwrap_err();
+            assert!(matches!(error, RuntimeError::Network(NetnsError::Gone)), "{error}");
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}

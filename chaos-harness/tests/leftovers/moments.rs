@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use chaos_harness::journal::Status;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -33,8 +34,11 @@ fn killed_on_docker() {
 /// Kills victims at moments spread over all phases; the same seed gives the same ones.
 fn kill_all(runtime: &str, seed: u64) {
     // What the victims run is built before the first of them is timed.
-    let first = Victim::start("experiments", runtime).process.wait_with_output().unwrap();
-    assert!(first.status.success(), "{first:?}");
+    let mut first = Victim::start("experiments", runtime);
+    first.process.wait().unwrap();
+    let journals = first.journals("not killed");
+    assert_eq!((journals.len(), journals[0].status), (1, Status::Complete));
+    assert!(journals[0].problems.is_empty(), "{:?}", journals[0].problems);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let moments: Vec<Duration> = (0..KILLS).map(|_| LENGTH.mul_f64(rng.random_range(0.0..1.0))).collect();
     let (next, times) = (AtomicUsize::new(0), Mutex::new(Vec::new()));

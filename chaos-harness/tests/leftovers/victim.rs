@@ -40,6 +40,7 @@ async fn experiments(lab: Lab) -> chaos_harness::Result<Verdict> {
             experiment = experiment.inject(network("product").loss(0.2).hold(500.millis()));
         }
     }
+    let experiment = experiment.abort_above_error_rate(None).abort_below_availability(None);
     experiment.allow(BlastRadius::EntireSystem).hypothesis(hypothesis!(mttr < 10s)).run().await
 }
 

@@ -18,6 +18,8 @@ const ETHERTYPE_ARP: [u8; 2] = [0x08, 0x06];
 const ETHERTYPE_IP6: [u8; 2] = [0x86, 0xdd];
 const TCP: u8 = 6;
 const UDP: u8 = 17;
+const ICMP: u8 = 1;
+const ICMP6: u8 = 58;
 /// The loopback interface is the first of every namespace.
 const LOOPBACK: u32 = 1;
 const NF_DROP: u32 = 0;
@@ -141,23 +143,38 @@ impl Expressions {
         }
     }
 
+    /// A rule for TCP, and one for the rest. What leaves to reject something else is let through: TCP resets, and ICMP.
+    fn reject(self, way: Way) -> Vec<Self> {
+        const UNREACHABLE: u32 = 2;
+        const RESET: u32 = 1;
+        const NO_PORT: u8 = 1;
+        let rejected = |kind: u32| Attributes::new().be32(1, kind);
+        let mut tcp = self.clone().transport(Transport::Tcp);
+        let mut rest = self.meta(META_L4).compare(Is::Unequal, &[TCP]);
+        if way == Way::Out {
+            const FLAGS: u32 = 13;
+            tcp = tcp.payload(TRANSPORT_HEADER, FLAGS, 1).masked(0x04).compare(Is::Equal, &[0]);
+            rest = rest.meta(META_L4).compare(Is::Unequal, &[ICMP]).meta(META_L4).compare(Is::Unequal, &[ICMP6]);
+        }
+        let unreachable = rejected(UNREACHABLE).bytes(2, &[NO_PORT]);
+        vec![tcp.counter().with("reject", rejected(RESET)), rest.counter().with("reject", unreachable)]
+    }
+
+    fn masked(self, mask: u8) -> Self {
+        let value = |byte: u8| Attributes::new().bytes(1, &[byte]);
+        let data = Attributes::new().be32(1, REGISTER).be32(2, REGISTER).be32(3, 1);
+        self.with("bitwise", data.nested(4, value(mask)).nested(5, value(0)))
+    }
+
     fn drop(self) -> Self {
         let verdict = Attributes::new().nested(2, Attributes::new().be32(1, NF_DROP));
         self.with("immediate", Attributes::new().be32(1, VERDICT_REGISTER).nested(2, verdict))
     }
 
     /// What happens to the packets, each rule counting what it meets and then what it takes.
-    pub(super) fn rules(self, action: Action) -> Vec<Self> {
-        const UNREACHABLE: u32 = 2;
-        const RESET: u32 = 1;
-        const NO_PORT: u8 = 1;
+    pub(super) fn rules(self, way: Way, action: Action) -> Vec<Self> {
         match action {
-            Action::Reject => {
-                let reject = |kind: u32| Attributes::new().be32(1, kind);
-                let reset = self.clone().transport(Transport::Tcp).counter().with("reject", reject(RESET));
-                let unreachable = self.counter().with("reject", reject(UNREACHABLE).bytes(2, &[NO_PORT]));
-                vec![reset, unreachable]
-            }
+            Action::Reject => self.reject(way),
             Action::Drop => vec![self.counter().drop()],
             _ => vec![self.counter().chosen(action).counter().drop()],
         }

@@ -77,7 +77,7 @@ fn table(rules: &Rules, family: Family, devices: &[String]) -> Vec<Message> {
             messages.push(new_chain(&rules.table, &chain, family, hook));
             for rule in of_way {
                 let packets = Expressions::default().packets(way, &rule.packets, rules.loopback);
-                let rules_of = packets.rules(rule.action).into_iter();
+                let rules_of = packets.rules(way, rule.action).into_iter();
                 messages.extend(rules_of.map(|it| new_rule(&rules.table, &chain, family, it)));
             }
         }

@@ -38,6 +38,22 @@ fn what_is_rejected_is_refused_at_once() {
 }
 
 #[test]
+fn who_comes_from_outside_is_refused_at_once() {
+    let Some(pair) = Pair::new() else { return };
+    let listener = pair.here.run(|| TcpListener::bind((HERE, 0)).unwrap()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let connect = || pair.there.run(|| TcpStream::connect_timeout(&address, SHORT)).unwrap();
+    connect().unwrap();
+    // What rejects is not rejected itself.
+    pair.apply("no", vec![rule(Way::Out, Action::Reject), rule(Way::In, Action::Reject)]);
+    assert_eq!(connect().unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    let (here, there) = pair.sockets();
+    there.send(b"x").unwrap();
+    assert_eq!(there.recv(&mut [0; 1]).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    assert!(here.recv(&mut [0; 1]).is_err());
+}
+
+#[test]
 fn one_way_is_one_way() {
     let Some(pair) = Pair::new() else { return };
     let (here, there) = pair.sockets();
@@ -85,7 +101,8 @@ fn only_the_packets_that_are_named() {
 fn a_share_is_lost() {
     let Some(pair) = Pair::new() else { return };
     let (here, there) = pair.sockets();
-    const SENT: u32 = 10_000;
+    // So many that one point is more than six standard deviations.
+    const SENT: u32 = 40_000;
     pair.apply("loss", vec![rule(Way::Out, Action::Lose(0.1))]);
     let arrived = send(&here, &there, SENT).len();
     let lost = 100.0 - arrived as f64 / f64::from(SENT) * 100.0;

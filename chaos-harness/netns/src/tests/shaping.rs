@@ -90,6 +90,8 @@ fn chosen_packets_are_delayed_and_others_are_not() {
     let shaped = |packets| pair.perform(&Job::Shaped { shaping: Shaping { faults: all.clone() }, packets });
     assert_eq!(shaped(chosen), Done::Counted(Counted { seen: 20, bitten: 20 }));
     assert!(matches!(shaped(Vec::new()), Done::Counted(Counted { seen: 20.., .. })));
+    pair.shape(vec![(Vec::new(), late(30))]);
+    assert!(median(delays(&here, &there)).abs_diff(ms(30)) <= ms(2), "what is on all stays");
     pair.shape(Vec::new());
     assert_eq!(shaped(Vec::new()), Done::Nothing);
     assert!(median(delays(&here, &there)) < ms(2));
