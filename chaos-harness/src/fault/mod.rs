@@ -15,8 +15,10 @@ mod builder;
 pub mod catalogue;
 mod control;
 mod cpu_quota;
+mod cpu_stress;
 mod crash_loop;
 mod disconnect;
+mod disk_full;
 mod error;
 mod fail_point;
 mod http;
@@ -31,7 +33,9 @@ mod link;
 mod link_catalogue;
 mod lives;
 mod memory_limit;
+mod memory_stress;
 mod pause;
+mod pressed;
 mod process_limit;
 mod protocol;
 mod register;
@@ -53,8 +57,10 @@ pub use attestation::Attestation;
 pub use builder::{LinkRef, link};
 use catalogue::{Catalogued, Entry};
 pub use cpu_quota::CpuQuota;
+pub use cpu_stress::CpuStress;
 pub use crash_loop::CrashLoop;
 pub use disconnect::Disconnect;
+pub use disk_full::DiskFull;
 pub use error::FaultError;
 pub use fail_point::FailPointFault;
 pub use http::HttpRef;
@@ -65,6 +71,7 @@ pub use instances::Instances;
 pub use kill::Kill;
 pub use link::LinkFault;
 pub use memory_limit::MemoryLimit;
+pub use memory_stress::{MemoryGoal, MemoryStress};
 pub use pause::Pause;
 pub use process_limit::ProcessLimit;
 pub use restart::Restart;
@@ -172,6 +179,12 @@ register::faults! {
     MemoryLimit(MemoryLimit) = "memory_limit",
     /// A service gets no more processes and threads.
     ProcessLimit(ProcessLimit) = "process_limit",
+    /// A service shares its processor time with something that never rests.
+    CpuStress(CpuStress) = "cpu_stress",
+    /// A service has little memory left.
+    MemoryStress(MemoryStress) = "memory_stress",
+    /// A volume of a service is full.
+    DiskFull(DiskFull) = "disk_full",
     /// Several faults as one.
     Together(Together) = "together",
 }

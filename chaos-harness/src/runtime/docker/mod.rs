@@ -13,6 +13,7 @@ mod kill;
 mod ledger;
 mod memory;
 mod network;
+mod pressure;
 mod resources;
 mod sweep;
 mod undo;
@@ -66,6 +67,7 @@ pub(crate) struct DockerRuntime {
     undo: UndoLog,
     limits: tokio::sync::Mutex<ledger::Ledger>,
     offline: tokio::sync::Mutex<ledger::Offline>,
+    pressers: tokio::sync::Mutex<pressure::Pressers>,
     out_of_memory: memory::OutOfMemory,
 }
 
@@ -107,6 +109,7 @@ impl DockerRuntime {
             undo,
             limits: tokio::sync::Mutex::default(),
             offline: tokio::sync::Mutex::default(),
+            pressers: tokio::sync::Mutex::default(),
             out_of_memory,
         })
     }
