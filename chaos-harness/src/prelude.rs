@@ -1,6 +1,6 @@
 //! What a chaos test usually needs: `use chaos_harness::prelude::*;`
 
-pub use crate::fault::{Injection, link, target, targets};
+pub use crate::fault::{Injection, link, network, partition, target, targets};
 pub use crate::hypothesis::{Hypothesis, Verdict};
 pub use crate::load::probe::Probe;
 pub use crate::load::{Load, Request};

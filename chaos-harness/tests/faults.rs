@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use chaos_harness::environment::Environment;
+use chaos_harness::fault::catalogue::Entry;
 use chaos_harness::fault::{Fault, FaultError, FaultKind, link, target, targets};
 use chaos_harness::link::http::Message;
 use chaos_harness::link::toxic::{BlackHole, Ending, LimitData};
@@ -226,9 +227,10 @@ async fn catalogue(kind: RuntimeKind) {
     let environment = Arc::new(start(kind, linked).await);
     calibrate(&environment).await;
     let users = tokio::spawn(keep_asking(environment.clone()));
-    for fault in Fault::catalogue().into_iter().flat_map(|entry| entry.examples) {
-        if let Some(missing) = fault.requires().iter().find(|needed| !kind.capabilities().contains(needed)) {
-            not_run(&format!("{fault} on {kind}: it requires {missing}"));
+    let examples = |entry: Entry| entry.examples.into_iter().map(move |fault| (fault, entry.shown_by));
+    for (fault, shown_by) in Fault::catalogue().into_iter().flat_map(examples) {
+        if let Some(reason) = why_not(&fault, kind).or(shown_by.map(str::to_owned)) {
+            not_run(&format!("{fault} on {kind}: {reason}"));
             continue;
         }
         eventually("a healthy start", || async { ask(&environment, &fault).await == Seen::Answer }).await;
@@ -237,6 +239,12 @@ async fn catalogue(kind: RuntimeKind) {
     users.abort();
     let _ = users.await;
     Arc::into_inner(environment).unwrap().destroy().await.unwrap();
+}
+
+/// What keeps a fault from being applied here: the runtime, or the machine.
+fn why_not(fault: &Fault, kind: RuntimeKind) -> Option<String> {
+    let missing = fault.requires().iter().find(|needed| !kind.capabilities().contains(needed));
+    missing.map(|missing| format!("it requires {missing}")).or_else(|| Some(fault.check_machine().err()?.to_string()))
 }
 
 /// Users who ask over everything, ten times a second, whatever they are told.

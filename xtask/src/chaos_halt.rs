@@ -1,5 +1,6 @@
 //! `cargo xtask chaos-halt`: asks every experiment that runs to roll back and end.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -18,12 +19,13 @@ pub(crate) struct Options {
 /// Exits with 0 when no experiment runs any more, 1 when one is still there.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let halted = tokio::runtime::Runtime::new()?.block_on(halt_all(&undo_dir(), options.wait))?;
+    let mut out = std::io::stdout().lock();
     for environment in &halted.asked {
         let still = if halted.left.contains(environment) { "still rolling back" } else { "ended" };
-        println!("{environment}: {still}");
+        writeln!(out, "{environment}: {still}")?;
     }
     if halted.asked.is_empty() {
-        println!("no experiment runs");
+        writeln!(out, "no experiment runs")?;
     }
     Ok(if halted.left.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

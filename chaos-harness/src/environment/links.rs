@@ -91,6 +91,12 @@ impl Links {
         by_callee(&self.udp, caller, |(link, _)| link.addr())
     }
 
+    /// Where `caller` finds `callee`, over TCP and over UDP.
+    pub(super) fn of_pair(&self, caller: &InstanceId, callee: &InstanceId) -> (Option<SocketAddr>, Option<SocketAddr>) {
+        let pair = (caller.clone(), callee.clone());
+        (self.streams.get(&pair).map(LinkProxy::addr), self.udp.get(&pair).map(|(link, _)| link.addr()))
+    }
+
     /// Whether anybody calls `callee` over UDP.
     pub(super) fn any_udp_to(&self, callee: &str) -> bool {
         self.udp.keys().any(|(_, to)| to.service == callee)

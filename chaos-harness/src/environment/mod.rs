@@ -95,6 +95,15 @@ impl Environment {
         self.links.udp_between(caller, callee)
     }
 
+    /// Where instance `caller` finds instance `callee`, over TCP and over UDP.
+    pub(crate) fn link_addresses(
+        &self,
+        caller: &InstanceId,
+        callee: &InstanceId,
+    ) -> (Option<SocketAddr>, Option<SocketAddr>) {
+        self.links.of_pair(caller, callee)
+    }
+
     /// The last `lines` lines of every instance, by its name. What cannot be read says so in its place.
     pub async fn logs(&self, lines: usize) -> BTreeMap<String, Vec<String>> {
         let ids: Vec<InstanceId> = self.topology.instances().collect();

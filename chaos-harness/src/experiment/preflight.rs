@@ -43,7 +43,7 @@ pub(super) async fn open(lab: &Lab, plan: &Plan, clock: Clock) -> Result<Opened>
     Ok(Opened { runtime, log })
 }
 
-/// Refuses a fault that the runtime cannot do, before anything is injected.
+/// Refuses a fault that the runtime or the machine cannot do, before anything is injected.
 pub(super) fn check_capabilities(fault: &Fault, runtime: &dyn Runtime) -> Result<(), FaultError> {
     let missing = fault.requires().iter().find(|capability| !runtime.capabilities().contains(capability));
     if let Some(capability) = missing {
@@ -54,6 +54,7 @@ pub(super) fn check_capabilities(fault: &Fault, runtime: &dyn Runtime) -> Result
             hint: "; choose another with CHAOS_RUNTIME, or another fault",
         });
     }
+    fault.check_machine()?;
     fault.members().iter().try_for_each(|member| check_capabilities(member, runtime))
 }
 

@@ -18,19 +18,28 @@ pub struct Entry {
     pub examples: Vec<Fault>,
     /// What it takes on each runtime that can do it at all, beyond the right to start what is tested.
     pub privileges: &'static str,
+    /// Which test shows that the examples bite, where users who ask do not.
+    pub shown_by: Option<&'static str>,
 }
 
 impl Entry {
     /// A line of the list; without privileges.
     pub fn new(title: &'static str, written: &'static str, examples: impl IntoIterator<Item = Injection>) -> Self {
         let examples = examples.into_iter().map(|injection| injection.fault).collect();
-        Self { title, written, examples, privileges: "none" }
+        Self { title, written, examples, privileges: "none", shown_by: None }
     }
 
     /// The same, with what it takes.
     #[must_use]
     pub fn privileges(mut self, privileges: &'static str) -> Self {
         self.privileges = privileges;
+        self
+    }
+
+    /// The same, shown to bite by a test of its own.
+    #[must_use]
+    pub fn shown_by(mut self, test: &'static str) -> Self {
+        self.shown_by = Some(test);
         self
     }
 

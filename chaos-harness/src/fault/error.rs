@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chaos_harness_netns::NetnsError;
 use thiserror::Error;
 
 use chaos_layer::Invalid;
@@ -133,6 +134,61 @@ pub enum FaultError {
         action: &'static str,
         /// What it answered, or why nothing came.
         problem: String,
+    },
+    /// The kernel lacks what it takes.
+    #[error("`{fault}`: {source}; {instead}")]
+    Kernel {
+        /// The fault.
+        fault: String,
+        /// What is missing.
+        source: NetnsError,
+        /// What to use instead.
+        instead: &'static str,
+    },
+    /// A number out of range.
+    #[error("`{fault}`: a {what} of {given} is outside {range}")]
+    Number {
+        /// The fault.
+        fault: String,
+        /// Which number.
+        what: &'static str,
+        /// As given.
+        given: f64,
+        /// What is accepted.
+        range: &'static str,
+    },
+    /// A service as its own peer.
+    #[error(
+        "service `{service}` cannot be its own peer; name another service, or none for all that it sends and receives"
+    )]
+    OwnPeer {
+        /// The service.
+        service: String,
+    },
+    /// The users of a service that others call too.
+    #[error(
+        "`{fault}`: the users of `{service}` cannot be told from its other callers, whose packets come from the same \
+         address; use `link(\"users\", \"{service}\")`, or a service that no other one calls"
+    )]
+    CallersAlike {
+        /// The fault.
+        fault: String,
+        /// The service.
+        service: String,
+    },
+    /// Shaping of what arrives.
+    #[error(
+        "`{fault}`: only what a service sends can be shaped; put the fault on the sender, or use `link(..).down()`"
+    )]
+    Inbound {
+        /// The fault.
+        fault: String,
+    },
+    /// Groups that make no partition.
+    #[error("these groups make no partition: {reason}")]
+    Groups {
+        /// What is wrong.
+        reason: String,
     },
     /// The link proxy refused.
     #[error(transparent)]

@@ -9,7 +9,7 @@ use crate::runtime::State;
 use crate::topology::{InstanceId, Topology};
 
 /// One instance of a service, or all of them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Instances {
     /// The service.
     pub service: String,

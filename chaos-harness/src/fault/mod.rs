@@ -34,6 +34,7 @@ mod link_catalogue;
 mod lives;
 mod memory_limit;
 mod memory_stress;
+mod network;
 mod pause;
 mod pressed;
 mod process_limit;
@@ -72,6 +73,10 @@ pub use kill::Kill;
 pub use link::LinkFault;
 pub use memory_limit::MemoryLimit;
 pub use memory_stress::{MemoryGoal, MemoryStress};
+pub use network::{
+    Cut, DnsFailure, Losses, Mechanism, NetemFault, NetworkLoss, NetworkPlace, NetworkRate, NetworkRef, Partition,
+    Ways, network, partition,
+};
 pub use pause::Pause;
 pub use process_limit::ProcessLimit;
 pub use restart::Restart;
@@ -122,6 +127,14 @@ pub trait FaultKind: Send + Sync {
     /// The first thing that is wrong, by name.
     fn validate(&self, topology: &Topology) -> Result<(), FaultError>;
 
+    /// Checks that this machine can do it, before anything is started, as far as that can be told.
+    ///
+    /// # Errors
+    /// What its kernel lacks, and what to use instead.
+    fn check_machine(&self) -> Result<(), FaultError> {
+        Ok(())
+    }
+
     /// Applies it; see the guarantees above.
     ///
     /// # Errors
@@ -163,6 +176,18 @@ register::faults! {
     InProcess(InProcess) = "in_process",
     /// A fail point inside a service.
     FailPoint(FailPointFault) = "fail_point",
+    /// No packet passes.
+    Cut(Cut) = "cut",
+    /// Groups of services cannot reach each other.
+    Partition(Partition) = "partition",
+    /// Packets are lost.
+    NetworkLoss(NetworkLoss) = "network_loss",
+    /// Packets beyond a rate are dropped.
+    NetworkRate(NetworkRate) = "network_rate",
+    /// Packets arrive late, twice, out of order or damaged.
+    Netem(NetemFault) = "netem",
+    /// Names are not found.
+    Dns(DnsFailure) = "dns",
     /// Signals to the processes of a service.
     Signal(SendSignal) = "signal",
     /// A service is shut down, and started again after a delay.

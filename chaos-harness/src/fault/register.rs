@@ -82,6 +82,10 @@ impl FaultKind for Fault {
         self.inner().validate(topology)
     }
 
+    fn check_machine(&self) -> Result<(), FaultError> {
+        self.inner().check_machine()
+    }
+
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
         self.inner().inject(environment).await
     }

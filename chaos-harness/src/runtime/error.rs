@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chaos_harness_netns::NetnsError;
 use thiserror::Error;
 
 use super::RuntimeKind;
@@ -132,6 +133,19 @@ pub enum RuntimeError {
         /// What was to be done.
         action: &'static str,
     },
+    /// A runtime whose instances share the network of this machine.
+    #[error(
+        "the {runtime} runtime gives {instance} no network of its own; use CHAOS_RUNTIME=docker, or a fault on a link"
+    )]
+    NoNetwork {
+        /// The instance.
+        instance: InstanceId,
+        /// The runtime.
+        runtime: RuntimeKind,
+    },
+    /// Something in a network namespace could not be done.
+    #[error(transparent)]
+    Network(#[from] NetnsError),
     /// No loopback network is free.
     #[error("no free network under 127.0.0.0/8 after {tried} tries; end other environments")]
     NoLoopback {

@@ -16,6 +16,7 @@ mod resources;
 mod session;
 mod signal;
 mod sweep;
+mod target_network;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -36,6 +37,7 @@ pub(crate) use session::{ask_owner_to_end, is_owner_gone, owner_of_this_process}
 pub use signal::{Signal, Wont};
 pub(crate) use sweep::remove_environment;
 pub use sweep::{Leftover, sweep};
+pub use target_network::{NetworkUndo, TargetNetwork};
 
 use crate::safety::undo::UndoLog;
 use crate::topology::{InstanceId, Service, Topology};
@@ -125,6 +127,14 @@ pub trait Runtime: Send + Sync + Debug {
     /// # Errors
     /// An unknown instance, or an engine that does not answer.
     async fn logs(&self, id: &InstanceId, lines: usize) -> Result<Vec<String>, RuntimeError>;
+
+    /// The network namespace of an instance as it runs now; a restart may give it another one.
+    ///
+    /// # Errors
+    /// An instance that does not run, or a runtime that gives its instances none of their own.
+    async fn network(&self, id: &InstanceId) -> Result<TargetNetwork, RuntimeError> {
+        Err(RuntimeError::NoNetwork { instance: id.clone(), runtime: self.kind() })
+    }
 
     /// Changes in the lives of instances, from now on.
     fn changes(&self) -> broadcast::Receiver<Change>;

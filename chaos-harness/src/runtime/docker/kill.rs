@@ -22,10 +22,8 @@ const ENDS_WITHIN: Duration = Duration::from_secs(30);
 /// Sends `signal` to process `pid` where this machine runs it for `container` and permits it.
 /// Returns whether it did.
 pub(super) fn process(pid: u32, container: &str, signal: Signal) -> Result<bool, RuntimeError> {
-    // The control group names the container: a guard against another machine's or a reused process id.
-    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
     let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    let (Some(raw), true) = (raw, !container.is_empty() && groups.contains(container)) else {
+    let (Some(raw), true) = (raw, is_of(pid, container)) else {
         return Ok(false);
     };
     match kill_process(raw, signal.raw()) {
@@ -33,6 +31,13 @@ pub(super) fn process(pid: u32, container: &str, signal: Signal) -> Result<bool,
         Err(rustix::io::Errno::PERM | rustix::io::Errno::SRCH) => Ok(false),
         Err(error) => Err(RuntimeError::io(format!("send {signal} to process {pid}"))(error.into())),
     }
+}
+
+/// Whether process `pid` of this machine belongs to `container`. The control group names it: a guard against another
+/// machine's or a reused process id.
+pub(super) fn is_of(pid: u32, container: &str) -> bool {
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    !container.is_empty() && groups.contains(container)
 }
 
 /// The process of the service: the first child of the little init under which containers run. The kernel keeps from

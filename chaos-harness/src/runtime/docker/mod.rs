@@ -8,6 +8,7 @@ mod client;
 mod container;
 mod events;
 mod existing;
+mod helper;
 mod image;
 mod kill;
 mod ledger;
@@ -35,6 +36,7 @@ use testcontainers::{ContainerAsync, GenericImage};
 use tokio::sync::{RwLock, broadcast};
 use tokio::task::JoinHandle;
 
+pub(crate) use helper::perform;
 pub(super) use sweep::{remove_environment, sweep};
 pub(crate) use undo::undo;
 
@@ -42,7 +44,7 @@ use self::client::{connect, engine, status_code};
 use self::existing::Existing;
 use super::{
     Change, EnvironmentId, InstanceSpec, Killed, Resources, Runtime, RuntimeError, RuntimeKind, Signal, Signalled,
-    Status, Wont, artifact,
+    Status, TargetNetwork, Wont, artifact,
 };
 use crate::runtime::docker_undo::DockerUndo;
 use crate::safety::undo::{UndoLog, UndoStep};
@@ -310,6 +312,22 @@ impl Runtime for DockerRuntime {
         let chunks: Vec<_> = stream.try_collect().await.map_err(engine(format!("read the logs of {id}")))?;
         let text: String = chunks.iter().map(|chunk| String::from_utf8_lossy(chunk.as_ref()).into_owned()).collect();
         Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    async fn network(&self, id: &InstanceId) -> Result<TargetNetwork, RuntimeError> {
+        let Some(pid) = self.status(id).await?.pid else {
+            return Err(RuntimeError::NotRunning { instance: id.clone(), action: "reached in its network" });
+        };
+        let container = self.container(id).await?;
+        let entered =
+            if helper::is_demanded() || !kill::is_of(pid, &container) { None } else { TargetNetwork::of_process(pid) };
+        match entered {
+            Some(network) => Ok(network),
+            None => {
+                let image = helper::ready(&self.docker).await?;
+                Ok(TargetNetwork::Helper { container, image, labels: self.id.labels() })
+            }
+        }
     }
 
     fn changes(&self) -> broadcast::Receiver<Change> {

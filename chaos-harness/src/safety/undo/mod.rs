@@ -49,6 +49,7 @@ enum Line {
 /// The undo log of one environment.
 #[derive(Debug)]
 pub struct UndoLog {
+    environment: String,
     path: PathBuf,
     state: Mutex<State>,
 }
@@ -86,7 +87,12 @@ impl UndoLog {
             Ok(file)
         };
         let file = begin().map_err(|source| UndoError::Write { path: path.clone(), source })?;
-        Ok(Self { path, state: Mutex::new(State { file, noted: Vec::new() }) })
+        Ok(Self { environment: id.name().to_owned(), path, state: Mutex::new(State { file, noted: Vec::new() }) })
+    }
+
+    /// The name of the environment.
+    pub fn environment(&self) -> &str {
+        &self.environment
     }
 
     /// Notes that `step` will undo what is about to be done: on return it is on disk. Noting it again changes nothing.

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::runtime::RuntimeError;
 #[cfg(feature = "docker")]
 use crate::runtime::docker;
 use crate::runtime::docker_undo::DockerUndo;
+use crate::runtime::{NetworkUndo, RuntimeError};
 
 /// What undoes a change.
 ///
@@ -17,6 +17,8 @@ use crate::runtime::docker_undo::DockerUndo;
 pub enum UndoStep {
     /// With the Docker engine.
     Docker(DockerUndo),
+    /// In a network namespace.
+    Network(NetworkUndo),
 }
 
 impl UndoStep {
@@ -30,6 +32,7 @@ impl UndoStep {
             Self::Docker(undo) => docker::undo(undo).await,
             #[cfg(not(feature = "docker"))]
             Self::Docker(_) => Err(RuntimeError::NotBuilt),
+            Self::Network(undo) => undo.take().await,
         }
     }
 }
@@ -38,6 +41,7 @@ impl std::fmt::Display for UndoStep {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Docker(undo) => undo.fmt(f),
+            Self::Network(undo) => undo.fmt(f),
         }
     }
 }

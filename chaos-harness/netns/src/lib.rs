@@ -1,0 +1,29 @@
+//! Network faults inside a network namespace: nftables rules and queueing disciplines, over netlink.
+//!
+//! This is a part of `chaos-harness`, in a crate of its own so that the helper container can be built from little.
+//! Use the faults of `chaos-harness` rather than this crate.
+//!
+//! A [`Job`] is plain data. [`Job::perform`] does it in the network namespace of the calling thread;
+//! [`Namespace::run`] puts a thread into the namespace of a process; [`Job::check`] tries it in a namespace that is
+//! thrown away, to learn whether this kernel can do it.
+
+mod error;
+mod fresh;
+mod interfaces;
+mod job;
+mod namespace;
+mod netlink;
+mod nft;
+mod qdisc;
+mod rules;
+mod shaping;
+
+pub use error::NetnsError;
+pub use job::{Done, Job};
+pub use namespace::Namespace;
+pub use nft::Counted;
+pub use rules::{Action, Packets, Rule, Rules, Transport, Way};
+pub use shaping::{Netem, Shaping};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,27 @@
+//! Faults in the network namespace of a target: what a kernel does to packets, so that a partition is one.
+//!
+//! The rules of each injection are a table of nftables of their own: they compose, and go without touching others.
+//! They hold for the instances as they run when the fault is applied; one that is started again has a new namespace
+//! without them, which the attestation then says. The dice are the kernel's own, which no seed decides.
+
+mod builder;
+mod catalogue;
+mod cut;
+mod dns;
+mod loss;
+mod netem;
+mod partition;
+mod place;
+mod rate;
+mod rules;
+mod shapes;
+mod traffic;
+
+pub use builder::{NetworkRef, network, partition};
+pub use cut::Cut;
+pub use dns::DnsFailure;
+pub use loss::{Losses, NetworkLoss};
+pub use netem::{Mechanism, NetemFault};
+pub use partition::Partition;
+pub use place::{NetworkPlace, Ways};
+pub use rate::NetworkRate;

@@ -1,0 +1,88 @@
+//! A helper container in a target's network, for a user who may talk to the engine and no more.
+
+use std::collections::BTreeMap;
+
+use bollard::Docker;
+use bollard::models::{ContainerCreateBody, HostConfig};
+use bollard::query_parameters::{CreateContainerOptions, LogsOptionsBuilder, WaitContainerOptions};
+use chaos_harness_netns::{Done, Job, NetnsError};
+use futures::TryStreamExt;
+
+use super::client::{connect, engine, status_code};
+use super::sweep::remove_containers;
+use super::{artifact, image};
+use crate::runtime::RuntimeError;
+use crate::topology::CargoBin;
+
+/// Names the image of the helper; one is built when it is not set.
+const IMAGE: &str = "CHAOS_NETWORK_HELPER_IMAGE";
+
+/// Set to have the helper used even where this process may enter the namespaces itself.
+const DEMANDED: &str = "CHAOS_NETWORK_HELPER";
+
+/// Whether the helper is to be used in any case.
+pub(super) fn is_demanded() -> bool {
+    std::env::var_os(DEMANDED).is_some()
+}
+
+/// The image of the helper, made ready.
+pub(super) async fn ready(docker: &Docker) -> Result<String, RuntimeError> {
+    if let Ok(name) = std::env::var(IMAGE) {
+        return image::named(docker, &name).await;
+    }
+    let bin = CargoBin { package: "chaos-harness-netns".to_owned(), bin: "chaos-network-helper".to_owned() };
+    let building = bin.clone();
+    let built = tokio::task::spawn_blocking(move || artifact::build(&building)).await;
+    let executable = built.map_err(engine("finish a build"))??;
+    image::of_binary(docker, &bin, &executable).await
+}
+
+/// Does `job` in the network of `container`, in a container that carries `labels` and is then removed.
+pub(crate) async fn perform(
+    container: &str,
+    image: &str,
+    labels: &BTreeMap<String, String>,
+    job: &Job,
+) -> Result<Done, RuntimeError> {
+    let docker = connect().await?;
+    let target = match docker.inspect_container(container, None).await {
+        Err(error) if status_code(&error) == Some(404) => return Err(NetnsError::Gone.into()),
+        other => other.map_err(engine(format!("inspect container {container}")))?,
+    };
+    if target.state.as_ref().and_then(|state| state.running) != Some(true) {
+        return Err(NetnsError::Gone.into());
+    }
+    let body = ContainerCreateBody {
+        image: Some(image.to_owned()),
+        cmd: Some(vec![serde_json::to_string(job).map_err(engine("write a job down"))?]),
+        labels: Some(labels.clone().into_iter().collect()),
+        host_config: Some(HostConfig {
+            network_mode: Some(format!("container:{container}")),
+            cap_drop: Some(vec!["ALL".to_owned()]),
+            cap_add: Some(vec!["NET_ADMIN".to_owned()]),
+            readonly_rootfs: Some(true),
+            ..HostConfig::default()
+        }),
+        ..ContainerCreateBody::default()
+    };
+    let made = docker.create_container(None::<CreateContainerOptions>, body).await;
+    let helper = made.map_err(engine("create the network helper"))?.id;
+    let outcome = run(&docker, &helper).await;
+    remove_containers(&docker, &[helper]).await?;
+    outcome
+}
+
+async fn run(docker: &Docker, helper: &str) -> Result<Done, RuntimeError> {
+    docker.start_container(helper, None).await.map_err(engine("start the network helper"))?;
+    // How it ended shows in what it printed.
+    let _ = docker.wait_container(helper, None::<WaitContainerOptions>).try_collect::<Vec<_>>().await;
+    let options = LogsOptionsBuilder::new().stdout(true).stderr(true).build();
+    let logs = docker.logs(helper, Some(options)).try_collect::<Vec<_>>().await;
+    let logs = logs.map_err(engine("read what the network helper says"))?;
+    let text: String = logs.iter().map(|chunk| String::from_utf8_lossy(chunk.as_ref()).into_owned()).collect();
+    let outcome: Result<Result<Done, NetnsError>, _> = serde_json::from_str(text.trim());
+    match outcome {
+        Ok(outcome) => Ok(outcome?),
+        Err(_) => Err(RuntimeError::Engine { action: "run the network helper".to_owned(), reason: text }),
+    }
+}

@@ -1,0 +1,140 @@
+//! The network namespace of an instance, as data: another process finds the same one later, or finds that it is gone.
+
+use std::collections::BTreeMap;
+
+use chaos_harness_netns::{Done, Job, Namespace, NetnsError};
+use serde::{Deserialize, Serialize};
+
+use super::RuntimeError;
+#[cfg(feature = "docker")]
+use super::docker;
+use super::session::start_time;
+
+/// How the network namespace of an instance is entered.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "through")]
+#[non_exhaustive]
+pub enum TargetNetwork {
+    /// By this process itself.
+    Process {
+        /// A process that lives there,
+        pid: u32,
+        /// told apart from a later one of that number by when it started,
+        started: u64,
+        /// and the namespace from a later one of that process by its number.
+        inode: u64,
+    },
+    /// By a helper container in the network of the target's.
+    Helper {
+        /// The target's container, by its id.
+        container: String,
+        /// The helper's image.
+        image: String,
+        /// What the helper carries, so that it is found should it be left.
+        labels: BTreeMap<String, String>,
+    },
+}
+
+impl TargetNetwork {
+    /// That of process `pid`; `None` when this process may not enter it, or cannot see it.
+    pub(super) fn of_process(pid: u32) -> Option<Self> {
+        let started = start_time(pid)?;
+        let namespace = Namespace::of_process(pid).ok()?;
+        namespace.run(|| ()).ok()?;
+        Some(Self::Process { pid, started, inode: namespace.inode().ok()? })
+    }
+
+    /// Does `job` there.
+    ///
+    /// # Errors
+    /// [`NetnsError::Gone`] when the namespace is gone, and all rules with it; else what the kernel or the engine refuses.
+    pub async fn perform(&self, job: Job) -> Result<Done, RuntimeError> {
+        match self {
+            Self::Process { pid, started, inode } => {
+                let (pid, started, inode) = (*pid, *started, *inode);
+                let performed = tokio::task::spawn_blocking(move || enter(pid, started, inode, &job)).await;
+                let performed =
+                    performed.map_err(|error| RuntimeError::io("finish a job in a namespace")(error.into()))?;
+                Ok(performed?)
+            }
+            #[cfg(feature = "docker")]
+            Self::Helper { container, image, labels } => docker::perform(container, image, labels, &job).await,
+            #[cfg(not(feature = "docker"))]
+            Self::Helper { .. } => Err(RuntimeError::NotBuilt),
+        }
+    }
+}
+
+fn enter(pid: u32, started: u64, inode: u64, job: &Job) -> Result<Done, NetnsError> {
+    let not_permitted = || NetnsError::NotPermitted { action: format!("enter the network of process {pid}") };
+    let is_there = || start_time(pid) == Some(started);
+    if !is_there() {
+        return Err(NetnsError::Gone);
+    }
+    let namespace = match Namespace::of_process(pid) {
+        Ok(namespace) => namespace,
+        Err(_) if !is_there() => return Err(NetnsError::Gone),
+        Err(_) => return Err(not_permitted()),
+    };
+    if namespace.inode().ok() != Some(inode) || !is_there() {
+        return Err(NetnsError::Gone);
+    }
+    namespace.run(|| job.perform()).map_err(|_| not_permitted())?
+}
+
+/// For the journal: `in the network of process 4711`.
+impl std::fmt::Display for TargetNetwork {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Process { pid, .. } => write!(f, "in the network of process {pid}"),
+            Self::Helper { container, .. } => {
+                write!(f, "through a helper in the network of container {}", container.get(..12).unwrap_or(container))
+            }
+        }
+    }
+}
+
+/// What undoes a change of a network namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "undo")]
+#[non_exhaustive]
+pub enum NetworkUndo {
+    /// Remove a table of rules.
+    Table {
+        /// Where.
+        network: TargetNetwork,
+        /// Its name.
+        table: String,
+    },
+    /// Take the queueing discipline away, whatever it is for.
+    Shape {
+        /// Where.
+        network: TargetNetwork,
+    },
+}
+
+impl NetworkUndo {
+    /// Takes the step; in a namespace that is gone there is nothing to undo.
+    ///
+    /// # Errors
+    /// When the change may still be there.
+    pub(crate) async fn take(&self) -> Result<(), RuntimeError> {
+        let (network, job) = match self {
+            Self::Table { network, table } => (network, Job::Remove { table: table.clone() }),
+            Self::Shape { network } => (network, Job::Shape(Default::default())),
+        };
+        match network.perform(job).await {
+            Ok(_) | Err(RuntimeError::Network(NetnsError::Gone)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl std::fmt::Display for NetworkUndo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Table { network, table } => write!(f, "remove table {table} {network}"),
+            Self::Shape { network } => write!(f, "take the queueing discipline away {network}"),
+        }
+    }
+}
