@@ -8,20 +8,31 @@ use crate::common::not_run;
 use crate::traces;
 use crate::victim::Victim;
 
+fn ip(arguments: &[&str]) {
+    assert!(Command::new("ip").args(arguments).status().unwrap().success(), "ip {arguments:?}");
+}
+
 /// A Docker engine of this test alone.
 struct Engine {
     folder: tempfile::TempDir,
+    namespace: String,
     process: Option<Child>,
 }
 
 impl Engine {
     /// Starts it; `None` where that is not possible.
     fn start() -> Option<Self> {
-        let is_there = Command::new("dockerd").arg("--version").output().is_ok_and(|output| output.status.success());
-        if !is_there || !rustix::process::geteuid().is_root() {
+        let answers = |program, argument| {
+            Command::new(program).arg(argument).output().is_ok_and(|output| output.status.success())
+        };
+        if !answers("dockerd", "--version") || !answers("ip", "-V") || !rustix::process::geteuid().is_root() {
             return None;
         }
-        let mut engine = Self { folder: tempfile::tempdir().unwrap(), process: None };
+        // In a network namespace of its own: two engines in one take each other's bridges away.
+        let namespace = format!("chaos-engine-{}", std::process::id());
+        ip(&["netns", "add", &namespace]);
+        let mut engine = Self { folder: tempfile::tempdir().unwrap(), namespace, process: None };
+        ip(&["-netns", &engine.namespace, "link", "set", "lo", "up"]);
         engine.up();
         Some(engine)
     }
@@ -35,10 +46,12 @@ impl Engine {
         // Not the machine's own configuration.
         std::fs::write(in_folder("daemon.json"), "{}").unwrap();
         let log = std::fs::File::create(in_folder("log")).unwrap();
-        let engine = Command::new("dockerd")
+        let engine = Command::new("nsenter")
+            .arg(format!("--net=/run/netns/{}", self.namespace))
+            .arg("dockerd")
             .args(["--host", &self.host(), "--data-root", &in_folder("data"), "--exec-root", &in_folder("exec")])
             .args(["--config-file", &in_folder("daemon.json")])
-            .args(["--pidfile", &in_folder("pid"), "--bridge", "none", "--iptables=false", "--ip6tables=false"])
+            .args(["--pidfile", &in_folder("pid"), "--iptables=false", "--ip6tables=false"])
             .args(["--default-address-pool", "base=10.213.0.0/16,size=24"])
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
@@ -75,6 +88,7 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.down();
+        ip(&["netns", "delete", &self.namespace]);
         // What an engine that ended has left mounted would keep its folder from going.
         let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
         let ours = |mount: &&str| Path::new(mount).starts_with(self.folder.path());
@@ -86,7 +100,7 @@ impl Drop for Engine {
 
 /// A victim on that engine, its fault in force.
 fn under_fault(engine: &Engine) -> Victim {
-    let victim = Victim::start_with("waits", "docker", &[("DOCKER_HOST", &engine.host())]);
+    let victim = Victim::start_in(&engine.namespace, "waits", "docker", &[("DOCKER_HOST", &engine.host())]);
     victim.wait_for_fault();
     assert_eq!(engine.resources().lines().count(), 3, "two containers and a network");
     victim
@@ -94,9 +108,21 @@ fn under_fault(engine: &Engine) -> Victim {
 
 #[test]
 fn restarted_in_the_middle() {
-    let Some(mut engine) = Engine::start() else { return not_run("no dockerd to start, or not root") };
+    let before = bridges();
+    let Some(mut engine) = Engine::start() else { return not_run("no dockerd and iproute2, or not root") };
     ends_by_itself(&mut engine);
     killed_while_the_engine_is_down(&mut engine);
+    assert_eq!(bridges(), before, "what is the machine's own is as it was");
+}
+
+/// The names of the machine's bridges, without those that come and go with networks.
+fn bridges() -> String {
+    let names =
+        std::fs::read_dir("/sys/class/net").unwrap().flatten().filter(|entry| entry.path().join("bridge").exists());
+    let mut names: Vec<String> = names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.retain(|name| !name.starts_with("br-"));
+    names.sort();
+    names.join(" ")
 }
 
 fn ends_by_itself(engine: &mut Engine) {

@@ -21,7 +21,20 @@ impl Foreign {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let image = runtime.block_on(image());
         let name = format!("somebody-elses-{}-{}", std::process::id(), image.len());
-        let run = ["run", "--detach", "--init", "--env", "LISTEN=0.0.0.0:8080", "--name", &name, &image, "product"];
+        docker(&["network", "create", &name]);
+        let run = [
+            "run",
+            "--detach",
+            "--init",
+            "--network",
+            &name,
+            "--env",
+            "LISTEN=0.0.0.0:8080",
+            "--name",
+            &name,
+            &image,
+            "product",
+        ];
         let id = docker(&run).trim().to_owned();
         Self { name, id }
     }
@@ -34,6 +47,7 @@ impl Foreign {
 impl Drop for Foreign {
     fn drop(&mut self) {
         docker(&["rm", "--force", &self.id]);
+        docker(&["network", "rm", &self.name]);
     }
 }
 

@@ -25,16 +25,22 @@ fn pair() -> Topology {
 #[chaos_test]
 #[ignore = "ended by the tests of this file"]
 async fn experiments(lab: Lab) -> chaos_harness::Result<Verdict> {
-    lab.experiment(pair())
+    let mut experiment = lab
+        .experiment(pair())
         .load(Load::get("product", "/products").rate(100).deadline(1.secs()))
         .baseline(700.millis())
         .inject(target("product").pause().hold(500.millis()))
         .inject(target("inventory").kill().hold(600.millis()))
-        .inject(link("inventory", "product").refuse().hold(600.millis()))
-        .allow(BlastRadius::EntireSystem)
-        .hypothesis(hypothesis!(mttr < 10s))
-        .run()
-        .await
+        .inject(link("inventory", "product").refuse().hold(600.millis()));
+    if std::env::var("CHAOS_RUNTIME").is_ok_and(|runtime| runtime == "docker") {
+        experiment = experiment
+            .inject(target("product").cpu_quota(0.01).hold(500.millis()))
+            .inject(target("inventory").disconnect().after(800.millis()).hold(400.millis()));
+        if rustix::process::geteuid().is_root() {
+            experiment = experiment.inject(network("product").loss(0.2).hold(500.millis()));
+        }
+    }
+    experiment.allow(BlastRadius::EntireSystem).hypothesis(hypothesis!(mttr < 10s)).run().await
 }
 
 /// A fault is in force until somebody ends it.
@@ -118,11 +124,22 @@ impl Victim {
 
     /// The same, with more environment variables.
     pub(crate) fn start_with(test: &str, runtime: &str, variables: &[(&str, &str)]) -> Self {
+        Self::start_as(Command::new(std::env::current_exe().unwrap()), test, runtime, variables)
+    }
+
+    /// The same, in a named network namespace.
+    pub(crate) fn start_in(namespace: &str, test: &str, runtime: &str, variables: &[(&str, &str)]) -> Self {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/run/netns/{namespace}")).arg(std::env::current_exe().unwrap());
+        Self::start_as(command, test, runtime, variables)
+    }
+
+    fn start_as(mut command: Command, test: &str, runtime: &str, variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let build = chaos_dir().join("build");
         std::fs::create_dir_all(&build).unwrap();
         symlink(build.canonicalize().unwrap(), folder.path().join("build")).unwrap();
-        let process = Command::new(std::env::current_exe().unwrap())
+        let process = command
             .args(["--ignored", "--exact", &format!("victim::{test}"), "--nocapture"])
             .env("CHAOS_DIR", folder.path())
             .env("CHAOS_RUNTIME", runtime)

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use bollard::Docker;
 use bollard::models::{
     ContainerUpdateBody, EndpointSettings, HostConfig, NetworkConnectRequest, NetworkDisconnectRequest,
 };
@@ -28,6 +29,31 @@ const SQUEEZED_WITHIN: Duration = Duration::from_secs(5);
 const SQUEEZE_PAUSE: Duration = Duration::from_millis(20);
 /// A limit is counted in pages, of at most this size.
 const PAGE: u64 = 64 << 10;
+
+/// How long the engine may take to notice that a container has ended, before which it refuses to update it.
+const NOTICED_WITHIN: Duration = Duration::from_secs(2);
+
+/// Updates a container, also one that has just ended.
+pub(super) async fn update_container(
+    docker: &Docker,
+    container: &str,
+    update: impl Fn() -> ContainerUpdateBody,
+) -> Result<(), bollard::errors::Error> {
+    let since = Instant::now();
+    loop {
+        match docker.update_container(container, update()).await {
+            Err(error) if has_just_ended(&error) && since.elapsed() < NOTICED_WITHIN => {
+                tokio::time::sleep(SQUEEZE_PAUSE).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// What the layer below the engine says of a container that the engine takes to run still.
+fn has_just_ended(error: &bollard::errors::Error) -> bool {
+    error.to_string().contains("cannot update a stopped container")
+}
 
 /// Version 1 of control groups refuses a limit below what is in use, where version 2 takes it and kills.
 fn is_in_use(error: &bollard::errors::Error) -> bool {
@@ -65,7 +91,7 @@ impl DockerRuntime {
     async fn set_limit(&self, container: &str, resource: Resource, most: Option<u64>) -> Result<(), RuntimeError> {
         let since = Instant::now();
         loop {
-            match self.docker.update_container(container, update(resource, most)).await {
+            match update_container(&self.docker, container, || update(resource, most)).await {
                 Err(error) if is_in_use(&error) && since.elapsed() < SQUEEZED_WITHIN => self.squeeze(container).await,
                 other => return other.map_err(engine(format!("limit {resource} of container {container}"))),
             }

@@ -12,7 +12,7 @@ pub(crate) async fn undo(undo: &DockerUndo) -> Result<(), RuntimeError> {
         DockerUndo::Unpause { container } => docker.unpause_container(container).await,
         DockerUndo::Start { container } => docker.start_container(container, None).await,
         DockerUndo::Limit { container, resource, most } => {
-            docker.update_container(container, resources::update(*resource, *most)).await
+            resources::update_container(&docker, container, || resources::update(*resource, *most)).await
         }
         DockerUndo::Connect { container, network, aliases } => {
             resources::connect_again(&docker, container, network, aliases).await
