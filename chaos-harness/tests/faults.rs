@@ -15,7 +15,7 @@ use chaos_harness::link::http::Message;
 use chaos_harness::link::toxic::{BlackHole, Ending, LimitData};
 use chaos_harness::link::udp::toxic::{Bandwidth, PeriodicLoss};
 use chaos_harness::runtime::{Capability, RuntimeKind, Signal};
-use chaos_harness::topology::{InstanceId, Protocol, USERS};
+use chaos_harness::topology::{InstanceId, Protocol, Service, Topology, USERS};
 use common::{eventually, inside, not_run, on, pair, start};
 use tokio::net::UdpSocket;
 
@@ -99,6 +99,10 @@ fn cases() -> Vec<(Fault, Seen)> {
         (target("product").cpu_quota(0.1).fault, Seen::Slow),
         (target("product").memory_limit(48 << 20).fault, Seen::Error),
         (target("product").process_limit(1).fault, Seen::Error),
+        (target("product").cpu_stress(1).fault, Seen::Answer),
+        (target("product").memory_stress_by(32 << 20).fault, Seen::Answer),
+        (target("product").disk_full("/data").fault, Seen::Error),
+        (target("product").fill_disk("/data", 0.5).fault, Seen::Answer),
         (targets(["inventory", "product"]).kill().fault, Seen::Error),
         (network("product").cut().fault, Seen::Nothing),
         (network("product").inbound().cut().fault, Seen::Nothing),
@@ -111,6 +115,15 @@ fn cases() -> Vec<(Fault, Seen)> {
         (network("inventory").peer("product").latency(SLOW).fault, Seen::Slow),
         (network("inventory").dns_refused().fault, Seen::Error),
     ]
+}
+
+/// `inventory` -> `product`, which uses up resources on demand.
+fn stressed(kind: RuntimeKind) -> Topology {
+    let stressed = |product: Service| match kind {
+        RuntimeKind::Docker => product.env("STRESS", "on").env("DATA", "/data").volume("/data", 4 << 20),
+        RuntimeKind::Process => product.env("STRESS", "on"),
+    };
+    pair().with("product", stressed).unwrap()
 }
 
 /// What a user sees.
@@ -132,6 +145,7 @@ async fn ask(environment: &Environment, fault: &Fault) -> Seen {
         Fault::Dns(_) => ask_name_as_inventory(environment).await,
         Fault::CpuQuota(_) => ask_for(environment, &format!("/stress/cpu?amount={}", *WORK.get().unwrap())).await,
         Fault::MemoryLimit(_) => ask_for(environment, "/stress/memory?amount=96").await,
+        Fault::DiskFull(_) => ask_for(environment, "/stress/disk?amount=64").await,
         Fault::ProcessLimit(_) => ask_for(environment, "/stress/threads?amount=4").await,
         _ => ask_for(environment, "/products").await,
     }
@@ -242,8 +256,7 @@ fn the_catalogue_on_processes() {
 
 /// Every example of every registered fault, while users ask: it bites, it ends, it is undone twice.
 async fn catalogue(kind: RuntimeKind) {
-    let stressed = pair().with("product", |product| product.env("STRESS", "on")).unwrap();
-    let linked = stressed.link_over(USERS, "product", Protocol::Http).link_over(USERS, "product", Protocol::Udp);
+    let linked = stressed(kind).link_over(USERS, "product", Protocol::Http).link_over(USERS, "product", Protocol::Udp);
     let environment = Arc::new(start(kind, linked).await);
     calibrate(&environment).await;
     let users = tokio::spawn(keep_asking(environment.clone()));
@@ -303,8 +316,7 @@ async fn bites_and_is_undone(environment: &Environment, fault: &Fault) {
 }
 
 async fn all(kind: RuntimeKind) {
-    let stressed = pair().with("product", |product| product.env("STRESS", "on")).unwrap();
-    let linked = stressed.link_over(USERS, "product", Protocol::Http).link_over(USERS, "product", Protocol::Udp);
+    let linked = stressed(kind).link_over(USERS, "product", Protocol::Http).link_over(USERS, "product", Protocol::Udp);
     let linked = linked.link_over("inventory", "product", Protocol::Udp);
     let environment = start(kind, linked).await;
     calibrate(&environment).await;

@@ -3,13 +3,14 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
 use chaos_harness::environment::Environment;
 use chaos_harness::fault::{FaultKind, Injected, target};
 use chaos_harness::journal::What;
 use chaos_harness::prelude::*;
-use chaos_harness::runtime::{CPU_PERIOD, ConnectionNow, LimitNow, Resource, Resources, RuntimeKind, State};
+use chaos_harness::runtime::{CPU_PERIOD, ConnectionNow, LimitNow, Resource, Resources, RuntimeKind, State, sweep};
 use chaos_harness::topology::InstanceId;
 use common::{engine_answers, eventually, not_run, on, product, start};
 
@@ -220,4 +221,125 @@ fn the_journal_says_that_the_kernel_killed_it() {
     let mut run = std::process::Command::new(std::env::current_exe().unwrap());
     let output = run.args(["--exact", "out_of_memory", "--ignored", "--nocapture"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What a program of the harness uses up inside a container, it uses up of the container's own.
+#[test]
+fn pressure_stays_within_the_limits_and_ends() {
+    on(RuntimeKind::Docker, |kind| async move {
+        let topology = stressed(|product| product.volume("/data", 4 << 20).env("DATA", "/data"));
+        let environment = start(kind, topology).await;
+        no_limit_no_share(&environment).await;
+        half_of_the_memory(&environment).await;
+        half_a_core_for_two(&environment).await;
+        full_and_empty(&environment).await;
+        let init = environment.runtime().status(&first()).await.unwrap().pid.unwrap();
+        let files = std::fs::read_dir(format!("/proc/{init}/root")).map(|files| {
+            files.flatten().map(|file| file.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>()
+        });
+        // Only root may look.
+        if let Ok(files) = files {
+            assert!(!files.iter().any(|file| file.starts_with(".chaos")), "{files:?}");
+        }
+        environment.destroy().await.unwrap();
+    });
+}
+
+async fn no_limit_no_share(environment: &Environment) {
+    let refused = target("product").memory_stress(0.5).fault.inject(environment).await.err().unwrap();
+    assert!(refused.to_string().contains("product-1 has no memory limit to take a share of"), "{refused}");
+}
+
+async fn half_of_the_memory(environment: &Environment) {
+    const LIMIT: u64 = 64 << 20;
+    let mut limit = inject(environment, target("product").memory_limit(LIMIT)).await;
+    let mut stress = inject(environment, target("product").memory_stress(0.5)).await;
+    let usage = resources(environment).usage(&first()).await.unwrap();
+    let (bite, share) = (stress.attest(environment).await, usage.memory as f64 / LIMIT as f64);
+    eprintln!("{:.0}% of the limit: {}", share * 100.0, bite.looked_at);
+    assert!((0.45..0.75).contains(&share) && bite.shown, "{share}: {}", bite.looked_at);
+    stress.roll_back(environment).await.unwrap();
+    stress.roll_back(environment).await.unwrap();
+    assert!(stress.attest_gone(environment).await.shown);
+    let after = resources(environment).usage(&first()).await.unwrap();
+    assert!(after.memory < usage.memory / 2, "{after:?}, {usage:?} before");
+    limit.roll_back(environment).await.unwrap();
+}
+
+/// Two threads that never rest have half a core together, and the service has what is left.
+async fn half_a_core_for_two(environment: &Environment) {
+    let mut quota = inject(environment, target("product").cpu_quota(0.5)).await;
+    let mut stress = inject(environment, target("product").cpu_stress(2)).await;
+    let (before, since) = (resources(environment).usage(&first()).await.unwrap(), Instant::now());
+    let throttled = || async {
+        resources(environment).usage(&first()).await.unwrap().throttled_periods >= before.throttled_periods + 10
+    };
+    eventually("ten periods of throttling", throttled).await;
+    let (after, elapsed) = (resources(environment).usage(&first()).await.unwrap(), since.elapsed());
+    let cores = (after.cpu - before.cpu).as_secs_f64() / elapsed.as_secs_f64();
+    let bite = stress.attest(environment).await;
+    eprintln!("{cores:.2} cores used with a quota of 0.5: {}", bite.looked_at);
+    assert!(cores < 0.65 && bite.shown, "{cores} cores: {}", bite.looked_at);
+    stress.roll_back(environment).await.unwrap();
+    assert!(stress.attest_gone(environment).await.shown);
+    quota.roll_back(environment).await.unwrap();
+}
+
+async fn full_and_empty(environment: &Environment) {
+    let mut full = inject(environment, target("product").disk_full("/data")).await;
+    let bite = full.attest(environment).await;
+    eprintln!("{}", bite.looked_at);
+    assert!(bite.shown && bite.looked_at.contains("has 0 of 4194304 bytes free"), "{}", bite.looked_at);
+    assert!(ask(environment, "/stress/disk?amount=64").await.is_err());
+    full.roll_back(environment).await.unwrap();
+    assert!(full.attest_gone(environment).await.shown);
+    ask(environment, "/stress/disk?amount=64").await.unwrap();
+    let nowhere = target("product").disk_full("/nowhere").fault.validate(environment.topology()).unwrap_err();
+    assert!(nowhere.to_string().contains("the declared ones: /data"), "{nowhere}");
+}
+
+/// Not a test of its own: it is killed while it presses. Without `#[chaos_test]` it has no guard.
+#[test]
+#[ignore = "run by the test below, which kills it"]
+fn presses_until_it_is_killed() {
+    on(RuntimeKind::Docker, |kind| async move {
+        let environment = start(kind, stressed(|product| product)).await;
+        let _stress = inject(&environment, target("product").cpu_stress(1)).await;
+        let pid = environment.runtime().status(&first()).await.unwrap().pid.unwrap();
+        println!("pressing on {pid}.");
+        std::future::pending::<()>().await;
+    });
+}
+
+/// The programs of the harness in the container of process `init`, seen from outside.
+fn pressers(init: u32) -> usize {
+    let group = std::fs::read_to_string(format!("/proc/{init}/cgroup")).unwrap_or_default();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|process| process.path());
+    let of_group = processes.filter(|path| std::fs::read_to_string(path.join("cgroup")).is_ok_and(|it| it == group));
+    let names = of_group.filter_map(|path| std::fs::read_to_string(path.join("comm")).ok());
+    names.filter(|name| name.starts_with(".chaos-press")).count()
+}
+
+#[test]
+fn pressure_ends_with_the_test_process() {
+    if !engine_answers() {
+        return not_run("no docker engine");
+    }
+    let mut victim = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "presses_until_it_is_killed", "--ignored", "--nocapture"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(victim.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let init = lines.find_map(|line| line.split_once("pressing on ")?.1.split_once('.')?.0.parse::<u32>().ok());
+    let (init, pressed) = (init.unwrap(), pressers(init.unwrap()));
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        eventually("the program has ended", || async { pressers(init) == 0 }).await;
+        assert_eq!(pressed, 1, "it pressed before");
+        assert!(std::path::Path::new(&format!("/proc/{init}")).exists(), "its container is still there");
+        sweep(false).await.unwrap();
+        assert!(!std::path::Path::new(&format!("/proc/{init}")).exists());
+    });
 }

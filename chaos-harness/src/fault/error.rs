@@ -78,6 +78,14 @@ pub enum FaultError {
         /// What is accepted.
         range: String,
     },
+    /// A share of a limit that is not there.
+    #[error("`{fault}`: {instance} has no memory limit to take a share of; inject `.memory_limit(bytes)` on it first")]
+    NoLimit {
+        /// The fault.
+        fault: String,
+        /// The instance.
+        instance: InstanceId,
+    },
     /// A signal that does not exist.
     #[error("there is no signal `{given}`; there are: {known}")]
     UnknownSignal {

@@ -15,8 +15,10 @@ mod builder;
 pub mod catalogue;
 mod control;
 mod cpu_quota;
+mod cpu_stress;
 mod crash_loop;
 mod disconnect;
+mod disk_full;
 mod error;
 mod fail_point;
 mod http;
@@ -31,8 +33,10 @@ mod link;
 mod link_catalogue;
 mod lives;
 mod memory_limit;
+mod memory_stress;
 mod network;
 mod pause;
+mod pressed;
 mod process_limit;
 mod protocol;
 mod register;
@@ -54,8 +58,10 @@ pub use attestation::Attestation;
 pub use builder::{LinkRef, link};
 use catalogue::{Catalogued, Entry};
 pub use cpu_quota::CpuQuota;
+pub use cpu_stress::CpuStress;
 pub use crash_loop::CrashLoop;
 pub use disconnect::Disconnect;
+pub use disk_full::DiskFull;
 pub use error::FaultError;
 pub use fail_point::FailPointFault;
 pub use http::HttpRef;
@@ -66,6 +72,7 @@ pub use instances::Instances;
 pub use kill::Kill;
 pub use link::LinkFault;
 pub use memory_limit::MemoryLimit;
+pub use memory_stress::{MemoryGoal, MemoryStress};
 pub use network::{
     Cut, DnsFailure, Losses, Mechanism, NetemFault, NetworkLoss, NetworkPlace, NetworkRate, NetworkRef, Partition,
     Ways, network, partition,
@@ -197,6 +204,12 @@ register::faults! {
     MemoryLimit(MemoryLimit) = "memory_limit",
     /// A service gets no more processes and threads.
     ProcessLimit(ProcessLimit) = "process_limit",
+    /// A service shares its processor time with something that never rests.
+    CpuStress(CpuStress) = "cpu_stress",
+    /// A service has little memory left.
+    MemoryStress(MemoryStress) = "memory_stress",
+    /// A volume of a service is full.
+    DiskFull(DiskFull) = "disk_full",
     /// Several faults as one.
     Together(Together) = "together",
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    CpuQuota, CrashLoop, Disconnect, Injection, Instances, Kill, MemoryLimit, Pause, ProcessLimit, Restart, Scale,
-    SendSignal, Stop, Together,
+    CpuQuota, CpuStress, CrashLoop, Disconnect, DiskFull, Injection, Instances, Kill, MemoryGoal, MemoryLimit,
+    MemoryStress, Pause, ProcessLimit, Restart, Scale, SendSignal, Stop, Together,
 };
 use crate::runtime::Signal;
 
@@ -168,6 +168,50 @@ impl TargetRef {
     /// ```
     pub fn process_limit(self, most: u64) -> Injection {
         Injection::new(ProcessLimit { on: self.0, most })
+    }
+
+    /// `threads` threads that never rest run inside each instance, within its limits.
+    ///
+    /// ```
+    /// use chaos_harness::fault::target;
+    ///
+    /// assert_eq!(target("order").cpu_stress(2).fault.to_string(), "cpu stress by 2 threads in order");
+    /// ```
+    pub fn cpu_stress(self, threads: u32) -> Injection {
+        Injection::new(CpuStress { on: self.0, threads })
+    }
+
+    /// Memory is used up inside each instance until it uses `share` of its limit, from 0.01 to 0.99.
+    ///
+    /// ```
+    /// use chaos_harness::fault::target;
+    ///
+    /// let stress = target("order").memory_stress(0.9);
+    /// assert_eq!(stress.fault.to_string(), "memory stress up to 90% of the limit of order");
+    /// ```
+    pub fn memory_stress(self, share: f64) -> Injection {
+        Injection::new(MemoryStress { on: self.0, up_to: MemoryGoal::Share(share) })
+    }
+
+    /// `bytes` of memory are used up inside each instance, within its limits.
+    pub fn memory_stress_by(self, bytes: u64) -> Injection {
+        Injection::new(MemoryStress { on: self.0, up_to: MemoryGoal::Bytes(bytes) })
+    }
+
+    /// The volume at `folder`, which must be declared with [`Service::volume`](crate::topology::Service::volume), is full.
+    ///
+    /// ```
+    /// use chaos_harness::fault::target;
+    ///
+    /// assert_eq!(target("order").disk_full("/data").fault.to_string(), "/data of order full to 100%");
+    /// ```
+    pub fn disk_full(self, folder: impl Into<String>) -> Injection {
+        self.fill_disk(folder, 1.0)
+    }
+
+    /// The same, up to `share` of it, from 0.01 to 1.
+    pub fn fill_disk(self, folder: impl Into<String>, share: f64) -> Injection {
+        Injection::new(DiskFull { on: self.0, volume: folder.into(), share })
     }
 }
 

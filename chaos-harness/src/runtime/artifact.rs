@@ -100,14 +100,54 @@ fn tail(bytes: &[u8], lines: usize) -> String {
     all[all.len().saturating_sub(lines)..].join("\n")
 }
 
+/// The program that uses up what a container has, compiled from the source that the crate carries, once for each
+/// version of it.
+///
+/// # Errors
+/// [`RuntimeError::Build`] with the end of the compiler's output.
+#[cfg(feature = "docker")]
+pub(super) fn helper() -> Result<PathBuf, RuntimeError> {
+    const SOURCE: &str = include_str!("docker/helper/main.rs");
+    let folder = chaos_dir().join("build");
+    let program = folder.join(format!("chaos-press-{}", digest_of(SOURCE.as_bytes())));
+    if program.is_file() {
+        return Ok(program);
+    }
+    let compile = || {
+        std::fs::create_dir_all(&folder)?;
+        // Under a name of its own until it is whole: several test processes may do this at once.
+        let work = tempfile::tempdir_in(&folder)?;
+        let (source, made) = (work.path().join("main.rs"), work.path().join("press"));
+        std::fs::write(&source, SOURCE)?;
+        let mut command = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+        command.args(["--edition", "2024", "--crate-name", "chaos_press", "-C", "opt-level=2", "-C", "panic=abort"]);
+        command.args(["-C", "target-feature=+crt-static", "-C", "strip=symbols", "-o"]).arg(&made).arg(&source);
+        let output = command.output()?;
+        if !output.status.success() {
+            return Err(std::io::Error::other(tail(&output.stderr, 40)));
+        }
+        std::fs::rename(&made, &program)
+    };
+    compile().map_err(|error| RuntimeError::Build {
+        package: "chaos-harness".to_owned(),
+        bin: "chaos-press".to_owned(),
+        output: error.to_string(),
+    })?;
+    Ok(program)
+}
+
 /// The first 12 hexadecimal digits of the SHA-256 of a file.
 #[cfg(feature = "docker")]
 pub(super) fn digest(file: &Path) -> Result<String, RuntimeError> {
+    let bytes = std::fs::read(file).map_err(RuntimeError::io(format!("read {}", file.display())))?;
+    Ok(digest_of(&bytes))
+}
+
+#[cfg(feature = "docker")]
+fn digest_of(bytes: &[u8]) -> String {
     use sha2::{Digest, Sha256};
 
-    let bytes = std::fs::read(file).map_err(RuntimeError::io(format!("read {}", file.display())))?;
-    let hash = Sha256::digest(&bytes);
-    Ok(hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect())
+    Sha256::digest(bytes).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

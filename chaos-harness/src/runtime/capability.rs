@@ -42,6 +42,10 @@ pub enum Capability {
     MemoryLimit,
     /// The processes and threads of an instance can be limited.
     ProcessLimit,
+    /// What an instance has can be used up from inside its limits.
+    Pressure,
+    /// A service can have volumes of a declared size.
+    Volumes,
 }
 
 impl RuntimeKind {
@@ -60,6 +64,8 @@ impl RuntimeKind {
                 Capability::CpuLimit,
                 Capability::MemoryLimit,
                 Capability::ProcessLimit,
+                Capability::Pressure,
+                Capability::Volumes,
             ],
             Self::Process => &[
                 Capability::Links,
@@ -96,6 +102,8 @@ impl fmt::Display for Capability {
             Self::CpuLimit => "a limit on processor time",
             Self::MemoryLimit => "a limit on memory",
             Self::ProcessLimit => "a limit on processes",
+            Self::Pressure => "using up resources from inside an instance",
+            Self::Volumes => "volumes of a declared size",
         })
     }
 }

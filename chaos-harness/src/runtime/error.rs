@@ -60,6 +60,14 @@ pub enum RuntimeError {
         /// Which builder call to add.
         hint: &'static str,
     },
+    /// A service with volumes, where there can be none.
+    #[error("service `{service}` has volumes, which the {runtime} runtime does not have; use CHAOS_RUNTIME=docker")]
+    NoVolumes {
+        /// The service.
+        service: String,
+        /// The runtime.
+        runtime: RuntimeKind,
+    },
     /// An image that is neither here nor to be had.
     #[error("image `{image}` is not here and could not be pulled ({reason}); build it, or name another")]
     NoImage {

@@ -31,7 +31,7 @@ use tokio::sync::broadcast;
 pub use capability::{Capability, RuntimeKind};
 pub use choice::{Choice, RuntimeChoice, choose};
 pub use error::RuntimeError;
-pub use resources::{CPU_PERIOD, ConnectionNow, Hold, Limit, LimitNow, Resource, Resources, Usage};
+pub use resources::{CPU_PERIOD, ConnectionNow, Hold, Limit, LimitNow, Pressure, Resource, Resources, Space, Usage};
 pub use session::EnvironmentId;
 pub(crate) use session::{ask_owner_to_end, is_owner_gone, owner_of_this_process};
 pub use signal::{Signal, Wont};

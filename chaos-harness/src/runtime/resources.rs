@@ -74,6 +74,37 @@ pub struct Usage {
     pub processes_refused: u64,
 }
 
+/// What is used up inside an instance, within its own limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pressure {
+    /// Threads that never rest.
+    Cpu {
+        /// How many.
+        threads: u32,
+    },
+    /// Memory that is written to and kept.
+    Memory {
+        /// How much.
+        bytes: u64,
+    },
+    /// A file that fills the file system of a folder.
+    Disk {
+        /// The folder.
+        folder: String,
+        /// Up to so many thousandths of it.
+        permille: u16,
+    },
+}
+
+/// A file system, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Its size.
+    pub total: u64,
+    /// What is free of it.
+    pub free: u64,
+}
+
 /// The resources of the instances of an environment.
 ///
 /// # Guarantees
@@ -125,6 +156,31 @@ pub trait Resources: Send + Sync {
     /// # Errors
     /// An unknown instance, or an engine that does not answer.
     async fn connection_now(&self, id: &InstanceId) -> Result<ConnectionNow, RuntimeError>;
+
+    /// Uses something up inside an instance, by a program that ends with the hold, with the instance and with this
+    /// process. Returns once it is used up.
+    ///
+    /// # Errors
+    /// An unknown instance, one that does not run, or one that has no room for it.
+    async fn press(&self, id: &InstanceId, pressure: &Pressure) -> Result<Hold, RuntimeError>;
+
+    /// Ends that.
+    ///
+    /// # Errors
+    /// When it may go on; calling again is safe.
+    async fn release(&self, hold: Hold) -> Result<(), RuntimeError>;
+
+    /// Whether it goes on.
+    ///
+    /// # Errors
+    /// An engine that does not answer.
+    async fn presses(&self, hold: Hold) -> Result<bool, RuntimeError>;
+
+    /// What there is of the file system of a folder.
+    ///
+    /// # Errors
+    /// An unknown instance, one that does not run, or a folder that is not there.
+    async fn space(&self, id: &InstanceId, folder: &str) -> Result<Space, RuntimeError>;
 }
 
 impl std::fmt::Display for Resource {

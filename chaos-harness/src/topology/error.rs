@@ -34,6 +34,18 @@ pub enum TopologyError {
         /// The names there are.
         known: String,
     },
+    /// A volume that cannot be made.
+    #[error(
+        "service `{name}` has a volume of {bytes} bytes at `{folder}`; give it at least 64 KiB, and an absolute path without `:` and `,`"
+    )]
+    BadVolume {
+        /// The service.
+        name: String,
+        /// As given.
+        folder: String,
+        /// As given.
+        bytes: u64,
+    },
     /// Two equal links.
     #[error("link {link} is declared twice")]
     DuplicateLink {

@@ -218,6 +218,14 @@ mod tests {
             (pair().service(Service::new("users").cargo("p", "b")), "`users` is not a usable name"),
             (pair().service(Service::new("c")), "service `c` has nothing to run"),
             (pair().service(Service::new("c").cargo("p", "b").instances(0)), "service `c` asks for 0 instances"),
+            (
+                pair().service(Service::new("c").cargo("p", "b").volume("data", 1 << 20)),
+                "service `c` has a volume of 1048576 bytes at `data`",
+            ),
+            (
+                pair().service(Service::new("c").cargo("p", "b").volume("/data", 0)),
+                "service `c` has a volume of 0 bytes at `/data`",
+            ),
             (pair().service(Service::new("c").cargo("p", "b").port(0)), "service `c` listens on port 0"),
             (pair().service(Service::new("c").cargo("p", "b").udp_port(0)), "service `c` listens on port 0"),
             (

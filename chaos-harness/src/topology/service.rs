@@ -11,6 +11,8 @@ use super::{InstanceId, TopologyError};
 
 /// The most instances one service may have.
 const MAX_INSTANCES: u16 = 32;
+/// The least size of a volume in bytes: a few pages.
+const LEAST_VOLUME: u64 = 64 << 10;
 
 /// One service of a topology.
 ///
@@ -42,6 +44,9 @@ pub struct Service {
     /// The TCP port of its chaos control endpoint, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control_port: Option<u16>,
+    /// Volumes of every instance by their folder, each in memory and with its size in bytes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub volumes: BTreeMap<String, u64>,
     /// How to tell that an instance is healthy.
     pub health: Health,
     /// How many instances run.
@@ -128,6 +133,7 @@ impl Service {
     /// A service that listens on port 8080 and is healthy once it accepts a connection.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
+            volumes: BTreeMap::new(),
             name: name.into(),
             image: None,
             program: None,
@@ -191,6 +197,21 @@ impl Service {
     #[must_use]
     pub fn env(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.env.insert(key.into(), value.into());
+        self
+    }
+
+    /// Gives every instance a volume of its own of `bytes` at `folder`, an absolute path. It is in memory, empty at the
+    /// start and after a restart. Only containers have volumes.
+    ///
+    /// ```
+    /// use chaos_harness::topology::Service;
+    ///
+    /// let service = Service::new("order").cargo("shop", "shop").volume("/data", 16 << 20);
+    /// assert_eq!(service.volumes["/data"], 16 << 20);
+    /// ```
+    #[must_use]
+    pub fn volume(mut self, folder: impl Into<String>, bytes: u64) -> Self {
+        self.volumes.insert(folder.into(), bytes);
         self
     }
 
@@ -263,6 +284,12 @@ impl Service {
         }
         if !(1..=MAX_INSTANCES).contains(&self.instances) {
             return Err(TopologyError::BadInstances { name: name(), instances: self.instances });
+        }
+        let is_bad = |(folder, bytes): &(&String, &u64)| {
+            !folder.starts_with('/') || folder.contains([':', ',']) || folder.len() < 2 || **bytes < LEAST_VOLUME
+        };
+        if let Some((folder, bytes)) = self.volumes.iter().find(is_bad) {
+            return Err(TopologyError::BadVolume { name: name(), folder: folder.clone(), bytes: *bytes });
         }
         if self.port == 0 || self.udp_port == Some(0) {
             return Err(TopologyError::BadPort { name: name() });

@@ -1,5 +1,6 @@
 //! One container: what it is started with, and what the engine says of it.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use bollard::models::{ContainerInspectResponse, HostConfig, RestartPolicy as EnginePolicy, RestartPolicyNameEnum};
@@ -26,6 +27,8 @@ pub(super) fn request(
 ) -> ContainerRequest<GenericImage> {
     let (repository, tag) = split(image);
     let restart = spec.service.restart;
+    let volume = |(folder, bytes): (&String, &u64)| (folder.clone(), format!("rw,size={bytes},mode=1777"));
+    let volumes: HashMap<String, String> = spec.service.volumes.iter().map(volume).collect();
     let mut request = GenericImage::new(repository, tag)
         .with_container_name(name(environment, &spec.id))
         .with_network(network)
@@ -38,6 +41,7 @@ pub(super) fn request(
             host.port_bindings = None;
             host.init = Some(true);
             host.restart_policy = policy(restart);
+            host.tmpfs = Some(volumes.clone()).filter(|volumes| !volumes.is_empty());
         });
     for (key, value) in &spec.env {
         request = request.with_env_var(key, value);

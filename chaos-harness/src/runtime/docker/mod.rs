@@ -14,6 +14,7 @@ mod kill;
 mod ledger;
 mod memory;
 mod network;
+mod pressure;
 mod resources;
 mod sweep;
 mod undo;
@@ -68,6 +69,7 @@ pub(crate) struct DockerRuntime {
     undo: UndoLog,
     limits: tokio::sync::Mutex<ledger::Ledger>,
     offline: tokio::sync::Mutex<ledger::Offline>,
+    pressers: tokio::sync::Mutex<pressure::Pressers>,
     out_of_memory: memory::OutOfMemory,
 }
 
@@ -109,6 +111,7 @@ impl DockerRuntime {
             undo,
             limits: tokio::sync::Mutex::default(),
             offline: tokio::sync::Mutex::default(),
+            pressers: tokio::sync::Mutex::default(),
             out_of_memory,
         })
     }

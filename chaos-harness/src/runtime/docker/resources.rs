@@ -11,9 +11,11 @@ use bollard::models::{
 use super::DockerRuntime;
 use super::cgroup::Cgroup;
 use super::client::{engine, status_code};
+use super::pressure;
 use crate::runtime::docker_undo::DockerUndo;
 use crate::runtime::{
-    CPU_PERIOD, ConnectionNow, Hold, Limit, LimitNow, Resource, Resources, Runtime, RuntimeError, Usage,
+    CPU_PERIOD, ConnectionNow, Hold, Limit, LimitNow, Pressure, Resource, Resources, Runtime, RuntimeError, Space,
+    Usage,
 };
 use crate::safety::undo::UndoStep;
 use crate::topology::InstanceId;
@@ -223,6 +225,29 @@ impl Resources for DockerRuntime {
     async fn connection_now(&self, id: &InstanceId) -> Result<ConnectionNow, RuntimeError> {
         let offline = self.offline.lock().await;
         Ok(ConnectionNow { due: !offline.holds(id), measured: self.endpoint(id).await?.is_some() })
+    }
+
+    async fn press(&self, id: &InstanceId, pressure: &Pressure) -> Result<Hold, RuntimeError> {
+        let (_, container) = self.running(id, "pressed").await?;
+        let presser = pressure::press(&self.docker, &container, id, pressure).await?;
+        Ok(self.pressers.lock().await.add(presser))
+    }
+
+    async fn release(&self, hold: Hold) -> Result<(), RuntimeError> {
+        self.pressers.lock().await.end(&self.docker, hold).await
+    }
+
+    async fn presses(&self, hold: Hold) -> Result<bool, RuntimeError> {
+        let exec = self.pressers.lock().await.exec(hold);
+        match exec {
+            Some(exec) => pressure::is_running(&self.docker, &exec).await,
+            None => Ok(false),
+        }
+    }
+
+    async fn space(&self, id: &InstanceId, folder: &str) -> Result<Space, RuntimeError> {
+        let (_, container) = self.running(id, "measured").await?;
+        pressure::space(&self.docker, &container, id, folder).await
     }
 }
 

@@ -93,6 +93,9 @@ impl Runtime for ProcessRuntime {
     async fn prepare(&self, topology: &Topology) -> Result<(), RuntimeError> {
         let mut programs = BTreeMap::new();
         for service in topology.services.values() {
+            if !service.volumes.is_empty() {
+                return Err(RuntimeError::NoVolumes { service: service.name.clone(), runtime: self.kind() });
+            }
             let path = match &service.program {
                 Some(Program::Path(path)) => path.clone(),
                 Some(Program::Cargo(bin)) => {

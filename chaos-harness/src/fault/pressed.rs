@@ -1,0 +1,172 @@
+//! What faults that use something up inside an instance share.
+
+use std::time::Instant;
+
+use async_trait::async_trait;
+
+use super::limited::resources;
+use super::{Attestation, FaultError, Injected, Instances};
+use crate::environment::Environment;
+use crate::runtime::{Capability, Hold, Pressure, Resource, Resources, Space, Usage};
+use crate::topology::InstanceId;
+
+/// Of the processor time that its threads want, what must at least be used: the machine may be busy otherwise.
+const LEAST_CPU: f64 = 0.1;
+/// Of the memory or the part of a disk that is to be used up, what must at least be.
+const LEAST: f64 = 0.9;
+
+/// How much is to be used up, told apart by instance: a share means something else where another limit holds.
+pub(super) enum Amount {
+    Same(Pressure),
+    /// So many thousandths of the memory limit, over all that the instance uses.
+    MemoryShare(u16),
+}
+
+/// Presses on instances; all or nothing.
+pub(super) async fn inject(
+    environment: &Environment,
+    on: &Instances,
+    amount: Amount,
+    fault: String,
+) -> Result<Box<dyn Injected>, FaultError> {
+    let mut injected = InjectedPressure { fault, pressed: Vec::new() };
+    for id in on.ids(environment.topology())? {
+        if let Err(error) = injected.press(environment, id, &amount).await {
+            injected.roll_back(environment).await?;
+            return Err(error);
+        }
+    }
+    Ok(Box::new(injected))
+}
+
+/// An instance as it was when it was pressed on.
+struct Pressed {
+    id: InstanceId,
+    hold: Hold,
+    pressure: Pressure,
+    since: Instant,
+    usage: Usage,
+    space: Option<Space>,
+}
+
+struct InjectedPressure {
+    fault: String,
+    pressed: Vec<Pressed>,
+}
+
+impl InjectedPressure {
+    fn resources<'a>(&self, environment: &'a Environment) -> Result<&'a dyn Resources, FaultError> {
+        resources(environment, Capability::Pressure, || self.fault.clone())
+    }
+
+    async fn press(&mut self, environment: &Environment, id: InstanceId, amount: &Amount) -> Result<(), FaultError> {
+        let resources = self.resources(environment)?;
+        let usage = resources.usage(&id).await?;
+        let pressure = match amount {
+            Amount::Same(pressure) => pressure.clone(),
+            Amount::MemoryShare(permille) => {
+                let limit = resources.limit_now(&id, Resource::Memory).await?.measured;
+                let limit =
+                    limit.ok_or_else(|| FaultError::NoLimit { fault: self.fault.clone(), instance: id.clone() })?;
+                let wanted = limit / 1000 * u64::from(*permille);
+                Pressure::Memory { bytes: wanted.saturating_sub(usage.memory) }
+            }
+        };
+        let space = match &pressure {
+            Pressure::Disk { folder, .. } => Some(resources.space(&id, folder).await?),
+            _ => None,
+        };
+        let hold = resources.press(&id, &pressure).await?;
+        self.pressed.push(Pressed { id, hold, pressure, since: Instant::now(), usage, space });
+        Ok(())
+    }
+
+    /// What is used up by now, and whether that is what was wanted.
+    async fn felt(&self, environment: &Environment, pressed: &Pressed) -> Result<(bool, String), FaultError> {
+        let resources = self.resources(environment)?;
+        let Pressed { id, pressure, .. } = pressed;
+        if !resources.presses(pressed.hold).await? {
+            return Ok((false, format!("nothing presses on {id} any more: its program has ended, or was killed")));
+        }
+        if let Pressure::Disk { folder, permille } = pressure {
+            let now = resources.space(id, folder).await?;
+            let (used, wanted) = (now.total - now.free, now.total / 1000 * u64::from(*permille));
+            let enough = used as f64 >= wanted as f64 * LEAST;
+            return Ok((enough, format!("{id} has {} of {} bytes free in {folder}", now.free, now.total)));
+        }
+        let now = resources.usage(id).await?;
+        Ok(match pressure {
+            Pressure::Cpu { threads } => {
+                let (used, elapsed) = (now.cpu.saturating_sub(pressed.usage.cpu), pressed.since.elapsed());
+                let throttled = now.throttled.saturating_sub(pressed.usage.throttled);
+                let wanted = elapsed.as_secs_f64() * f64::from(*threads);
+                // A limit takes away what the threads want: then they have run into it.
+                let enough = used.as_secs_f64() >= wanted * LEAST_CPU || !throttled.is_zero();
+                let times = format!("{} ms in {} ms", used.as_millis(), elapsed.as_millis());
+                (enough, format!("{id} used a processor for {times}, throttled for {} ms", throttled.as_millis()))
+            }
+            Pressure::Memory { bytes } => {
+                let more = now.memory.saturating_sub(pressed.usage.memory);
+                let refused = now.memory_refused.saturating_sub(pressed.usage.memory_refused);
+                let text = format!("{id} uses {} bytes, {more} more than before, refused {refused} times", now.memory);
+                (more as f64 >= *bytes as f64 * LEAST, text)
+            }
+            Pressure::Disk { .. } => (false, String::new()),
+        })
+    }
+
+    /// What is left of it, if anything.
+    async fn left(&self, environment: &Environment, pressed: &Pressed) -> Result<Option<String>, FaultError> {
+        let resources = self.resources(environment)?;
+        if resources.presses(pressed.hold).await? {
+            return Ok(Some(format!("{} is still pressed on", pressed.id)));
+        }
+        let is_running = environment.runtime().status(&pressed.id).await?.pid.is_some();
+        let (Pressure::Disk { folder, .. }, Some(before), true) = (&pressed.pressure, pressed.space, is_running) else {
+            return Ok(None);
+        };
+        let now = resources.space(&pressed.id, folder).await?;
+        // The service may have written meanwhile; what was filled is more than half of what had been free, if any was.
+        let full = now.free < before.free / 2 && now.free < now.total / 100;
+        Ok(full.then(|| format!("{} has only {} bytes free in {folder}", pressed.id, now.free)))
+    }
+}
+
+#[async_trait]
+impl Injected for InjectedPressure {
+    fn mechanism(&self) -> String {
+        "a program inside the instance, within its limits".to_owned()
+    }
+
+    async fn attest(&mut self, environment: &Environment) -> Attestation {
+        let mut looked_at = Vec::new();
+        for pressed in &self.pressed {
+            match self.felt(environment, pressed).await {
+                Ok((true, what)) => looked_at.push(what),
+                Ok((false, what)) => return Attestation::not_shown(what),
+                Err(error) => return Attestation::not_shown(error.to_string()),
+            }
+        }
+        Attestation::when(!looked_at.is_empty(), looked_at.join("; "))
+    }
+
+    async fn roll_back(&mut self, environment: &Environment) -> Result<(), FaultError> {
+        let resources = self.resources(environment)?;
+        let mut released = Ok(());
+        for Pressed { hold, .. } in &self.pressed {
+            released = released.and(resources.release(*hold).await);
+        }
+        Ok(released?)
+    }
+
+    async fn attest_gone(&mut self, environment: &Environment) -> Attestation {
+        for pressed in &self.pressed {
+            match self.left(environment, pressed).await {
+                Ok(None) => {}
+                Ok(Some(left)) => return Attestation::not_shown(left),
+                Err(error) => return Attestation::not_shown(error.to_string()),
+            }
+        }
+        Attestation::shown(format!("nothing presses on {} instance(s)", self.pressed.len()))
+    }
+}
