@@ -37,6 +37,7 @@ pub enum TargetNetwork {
 
 impl TargetNetwork {
     /// That of process `pid`; `None` when this process may not enter it, or cannot see it.
+    #[cfg(any(feature = "docker", test))]
     pub(super) fn of_process(pid: u32) -> Option<Self> {
         let started = start_time(pid)?;
         let namespace = Namespace::of_process(pid).ok()?;
