@@ -41,7 +41,7 @@
 //! | [`measure`] | from samples to numbers: timeline, quantiles, availability, recovery |
 //! | [`hypothesis`](mod@hypothesis) | claims, findings, verdicts |
 //! | [`experiment`] | the plan as data, the engine, the judge |
-//! | [`safety`] | limits and blast radius |
+//! | [`safety`] | limits, blast radius, abort conditions; the undo log, the guard, halting and cleaning |
 //! | [`journal`] | what an experiment leaves behind: one JSON file |
 //! | `toxiproxy` | the link proxy on its own, with toxiproxy's control API (feature `toxiproxy`) |
 //! | [`report`] | journals in, bytes out: text, Markdown, HTML, JUnit, JSON, the gate |
