@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Journal, JournalError, Record, SCHEMA_VERSION, Status};
-use crate::runtime::is_owner_gone;
+use crate::runtime::is_owner_alive;
 
 /// What a file in a journal folder turned out to be.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ fn from_records(path: &Path, bytes: &[u8]) -> Result<Journal, JournalError> {
         }
     }
     sum.sort_events();
-    sum.status = if is_owner_gone(&owner) { Status::Interrupted } else { Status::Running };
+    sum.status = if is_owner_alive(&owner) { Status::Running } else { Status::Interrupted };
     Ok(*sum)
 }
 

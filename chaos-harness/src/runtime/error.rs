@@ -93,6 +93,17 @@ pub enum RuntimeError {
         /// Where to write it.
         file: PathBuf,
     },
+    /// Something that could not be undone to the letter on a container that was there before.
+    #[error(
+        "{instance} is a container that runs already, and cannot be {action}: what it was before could not be brought \
+         back to the letter; pause, stop or kill it, or put the fault on a link"
+    )]
+    NotOnExisting {
+        /// The instance.
+        instance: InstanceId,
+        /// What was to be done.
+        action: &'static str,
+    },
     /// Another experiment is touching the container.
     #[error("container `{container}` is under another experiment; wait for its end, or `cargo xtask chaos-halt`")]
     Taken {

@@ -33,7 +33,7 @@ pub use choice::{Choice, RuntimeChoice, choose};
 pub use error::RuntimeError;
 pub use resources::{CPU_PERIOD, ConnectionNow, Hold, Limit, LimitNow, Pressure, Resource, Resources, Space, Usage};
 pub use session::EnvironmentId;
-pub(crate) use session::{ask_owner_to_end, is_owner_gone, owner_of_this_process};
+pub(crate) use session::{ask_owner_to_end, is_owner_alive, is_owner_gone, owner_of_this_process};
 pub use signal::{Signal, Wont};
 pub(crate) use sweep::remove_environment;
 pub use sweep::{Leftover, sweep};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, getpid, kill_process};
+use rustix::process::{Pid, Signal, getpid, kill_process, test_kill_process};
 
 /// Every label of the harness begins with this.
 #[cfg(feature = "docker")]
@@ -97,7 +97,7 @@ impl Owner {
 
     fn is_gone_on(&self, here: &Machine) -> bool {
         let is_earlier_boot = !here.id.is_empty() && here.id == self.machine.id && here.boot != self.machine.boot;
-        is_earlier_boot || (self.machine == *here && start_time(self.pid) != Some(self.started))
+        is_earlier_boot || (self.machine == *here && has_ended(self.pid, self.started))
     }
 }
 
@@ -106,9 +106,14 @@ pub(crate) fn owner_of_this_process() -> String {
     Owner::this_process().to_string()
 }
 
-/// Whether the process that `owner` names is known to be gone; what names no process is.
+/// Whether the process that `owner` names is known to be gone; what names none is not.
 pub(crate) fn is_owner_gone(owner: &str) -> bool {
-    owner.parse::<Owner>().map_or(true, |owner| owner.is_gone())
+    owner.parse::<Owner>().is_ok_and(|owner| owner.is_gone())
+}
+
+/// Whether `owner` names a process that is not known to be gone.
+pub(crate) fn is_owner_alive(owner: &str) -> bool {
+    owner.parse::<Owner>().is_ok_and(|owner| !owner.is_gone())
 }
 
 /// Sends `SIGTERM` to the process that `owner` names, if it is on this machine and still the same.
@@ -138,6 +143,19 @@ impl std::str::FromStr for Owner {
         let started = next()?.parse().map_err(|_| ())?;
         let (id, boot, namespace) = (next()?.to_owned(), next()?.to_owned(), next()?.to_owned());
         Ok(Self { pid, started, machine: Machine { id, boot, namespace } })
+    }
+}
+
+/// Whether the process that started then is known to have ended. One that may not be looked at has not.
+fn has_ended(pid: u32, started: u64) -> bool {
+    match start_time(pid) {
+        Some(now) => now != started,
+        None => {
+            let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
+            // A process that has ended and was not waited for yet can still be signalled, and read.
+            let is_there = raw.is_some_and(|pid| test_kill_process(pid) != Err(rustix::io::Errno::SRCH));
+            !is_there || std::fs::read(format!("/proc/{pid}/stat")).is_ok()
+        }
     }
 }
 

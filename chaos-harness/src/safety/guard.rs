@@ -7,7 +7,7 @@
 //!
 //! Outside `#[chaos_test]` there is no guard; what is left is then swept by the next run.
 
-use std::io::PipeWriter;
+use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,10 +17,15 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::undo::{Pending, UndoError, pending};
 use crate::folders::undo_dir;
+use crate::progress;
 use crate::runtime::owner_of_this_process;
 
 /// Tells a process that it is a guard, and of which process.
 const VARIABLE: &str = "CHAOS_GUARD_OF";
+/// What a guard says once it stands.
+const STANDS: &[u8] = b"guarding";
+/// Within which it says so.
+const SAYS_WITHIN: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };
 /// How often the guard looks for environments whose time is up.
 const TICK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 /// For how long a guard tries, after the end of the test process. An engine may be on its way up again.
@@ -35,7 +40,7 @@ enum Guard {
     /// As which test this executable can be started again.
     Possible { test: String },
     /// It stands. The pipe is its lease.
-    Standing { _lease: PipeWriter },
+    Standing { test: String, _lease: PipeWriter },
 }
 
 static GUARD: Mutex<Guard> = Mutex::new(Guard::Impossible);
@@ -52,35 +57,75 @@ pub(crate) fn allow(test: &str) {
 pub(super) fn ensure() -> Result<(), UndoError> {
     let mut guard = GUARD.lock();
     if let Guard::Possible { test } = &*guard {
-        let lease = start(test).map_err(|source| UndoError::Guard { source })?;
-        *guard = Guard::Standing { _lease: lease };
+        let test = test.clone();
+        *guard = match start(&test) {
+            Ok(lease) => Guard::Standing { test, _lease: lease },
+            // The executable does not run the test under that name: `harness = false`, for instance.
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                progress::print(&format!(
+                    "no guard: `--exact {test}` starts nothing; the next run sweeps what this one leaves"
+                ));
+                Guard::Impossible
+            }
+            Err(source) => return Err(UndoError::Guard { source }),
+        };
     }
     Ok(())
 }
 
 fn start(test: &str) -> std::io::Result<PipeWriter> {
     let (lease, ours) = std::io::pipe()?;
-    let mut guard = Command::new(std::env::current_exe()?)
+    let (mut heard, word) = std::io::pipe()?;
+    let mut command = Command::new(std::env::current_exe()?);
+    let mut guard = command
         .args(["--exact", test, "--include-ignored", "--nocapture"])
         .env(VARIABLE, owner_of_this_process())
         .env("CHAOS_DIR", crate::folders::chaos_dir())
         .stdin(lease)
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(word)
         .process_group(0)
         .spawn()?;
+    drop(command);
+    let stands = hear(&mut heard);
     // Whoever waits for nobody leaves a zombie, should the guard be ended before this process.
-    std::thread::Builder::new().name("chaos-guard".to_owned()).spawn(move || guard.wait())?;
+    std::thread::Builder::new().name("chaos-guard".to_owned()).spawn(move || {
+        // So that nothing it says later is kept waiting.
+        let _ = std::io::copy(&mut heard, &mut std::io::sink());
+        let _ = guard.wait();
+        forget();
+    })?;
+    stands?;
     Ok(ours)
+}
+
+/// Waits for the guard's word.
+fn hear(heard: &mut PipeReader) -> std::io::Result<()> {
+    let mut wait = [PollFd::new(heard, PollFlags::IN)];
+    if poll(&mut wait, Some(&SAYS_WITHIN))? == 0 {
+        return Err(std::io::ErrorKind::TimedOut.into());
+    }
+    heard.read_exact(&mut [0; STANDS.len()])
+}
+
+/// The guard has ended before this process: the next environment gets another one.
+fn forget() {
+    let mut guard = GUARD.lock();
+    if let Guard::Standing { test, .. } = &*guard {
+        tracing::warn!("the guard has ended; until the next environment begins, nothing watches this process");
+        *guard = Guard::Possible { test: test.clone() };
+    }
 }
 
 /// Guards, if this process was started for that; it does not return then.
 pub(crate) fn stand() {
     let Ok(owner) = std::env::var(VARIABLE) else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let clean = runtime.is_ok_and(|runtime| {
+    // Whoever started it waits for this word.
+    let told = std::io::stderr().write_all(STANDS);
+    let clean = told.and(runtime).is_ok_and(|runtime| {
         while !lease_ended() {
-            runtime.block_on(revert(&owner, Pending::is_overdue));
+            runtime.block_on(undo_overdue(&owner));
         }
         runtime.block_on(revert_all(&owner))
     });
@@ -95,24 +140,37 @@ fn lease_ended() -> bool {
     poll(&mut wait, Some(&TICK)).unwrap_or(0) > 0
 }
 
+/// Undoes what of a live owner has been there for too long. The logs stay, since the owner may go on.
+async fn undo_overdue(owner: &str) {
+    for log in logs_of(owner).0.iter().filter(|log| log.is_overdue()) {
+        if let Err(error) = log.undo().await {
+            tracing::warn!(%error, "an environment whose time is up could not be taken away");
+        }
+    }
+}
+
 /// Reverts all logs of `owner`; says whether none is left.
 async fn revert_all(owner: &str) -> bool {
     let since = Instant::now();
-    while revert(owner, |_| true).await > 0 {
+    loop {
+        let (logs, all_read) = logs_of(owner);
+        if logs.is_empty() && all_read {
+            return true;
+        }
         if since.elapsed() > PATIENCE {
             return false;
         }
+        for log in logs {
+            // What fails is tried again, and the next run says it.
+            let _ = log.revert().await;
+        }
         tokio::time::sleep(PAUSE).await;
     }
-    true
 }
 
-/// Reverts the logs of `owner` that are `due`; how many are left of them. The reason stays in the log's folder.
-async fn revert(owner: &str, due: impl Fn(&Pending) -> bool) -> usize {
-    let logs = pending(&undo_dir()).unwrap_or_default();
-    let mut left = 0;
-    for log in logs.into_iter().flatten().filter(|log| log.is_of(owner) && due(log)) {
-        left += usize::from(log.revert().await.is_err());
-    }
-    left
+/// The logs of `owner`, and whether all logs could be read.
+fn logs_of(owner: &str) -> (Vec<Pending>, bool) {
+    let Ok(logs) = pending(&undo_dir()) else { return (Vec::new(), false) };
+    let all_read = logs.iter().all(Result::is_ok);
+    (logs.into_iter().flatten().filter(|log| log.is_of(owner)).collect(), all_read)
 }

@@ -64,6 +64,14 @@ pub enum TopologyError {
         /// The service.
         name: String,
     },
+    /// Something for a start, given to a container that runs already.
+    #[error("service `{name}` is a container that runs already, and cannot be given {given}")]
+    Existing {
+        /// The service.
+        name: String,
+        /// What it was given.
+        given: &'static str,
+    },
     /// An instance count out of range.
     #[error("service `{name}` asks for {instances} instances; use 1 to 32")]
     BadInstances {

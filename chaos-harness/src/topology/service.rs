@@ -277,6 +277,18 @@ impl Service {
         (1..=self.instances).map(|ordinal| InstanceId::new(&self.name, ordinal))
     }
 
+    /// What of it can only be given to something that is started.
+    fn given_at_start(&self) -> Option<&'static str> {
+        let given = [
+            (!self.volumes.is_empty(), "volumes"),
+            (!self.args.is_empty(), "arguments"),
+            (!self.env.is_empty(), "environment variables"),
+            (self.instances > 1, "several instances"),
+            (self.restart == RestartPolicy::Always, "a restart policy"),
+        ];
+        given.into_iter().find_map(|(is_given, what)| is_given.then_some(what))
+    }
+
     pub(super) fn validate(&self) -> Result<(), TopologyError> {
         let name = || self.name.clone();
         if self.image.is_none() && self.program.is_none() {
@@ -284,6 +296,9 @@ impl Service {
         }
         if !(1..=MAX_INSTANCES).contains(&self.instances) {
             return Err(TopologyError::BadInstances { name: name(), instances: self.instances });
+        }
+        if let (Some(Image::Existing(_)), Some(given)) = (&self.image, self.given_at_start()) {
+            return Err(TopologyError::Existing { name: name(), given });
         }
         let is_bad = |(folder, bytes): &(&String, &u64)| {
             !folder.starts_with('/') || folder.contains([':', ',']) || folder.len() < 2 || **bytes < LEAST_VOLUME

@@ -104,6 +104,12 @@ async fn touches_existing(lab: Lab) -> chaos_harness::Result<Verdict> {
     let container = std::env::var("EXISTING").unwrap();
     let topology = Topology::new("existing").service(Service::new("product").existing(container).http("/health/ready"));
     let mut session = lab.start(Plan::new("existing", 1, topology)).await?;
+    let without_undo =
+        [target("product").signal("SIGSTOP"), target("product").cpu_quota(0.5), target("product").disconnect()];
+    for fault in without_undo {
+        let refused = session.inject(fault).await.unwrap_err().to_string();
+        assert!(refused.contains("is a container that runs already, and cannot be"), "{refused}");
+    }
     let fault = session.inject(target("product").pause()).await?;
     session.hold(Duration::from_secs(std::env::var("HOLD").unwrap().parse().unwrap())).await?;
     session.roll_back(fault).await?;

@@ -1,13 +1,15 @@
 //! Containers that were there before: touched only when the allow-list names them, by one experiment at a time, and
 //! never removed.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
 
 use bollard::Docker;
 
 use super::client::{engine, status_code};
+use crate::folders::undo_dir;
 use crate::runtime::RuntimeError;
-use crate::safety::AllowList;
+use crate::safety::{AllowList, undo};
 
 /// A container of somebody else, locked for this environment.
 #[derive(Debug)]
@@ -32,13 +34,21 @@ pub(super) async fn adopt(docker: &Docker, given: &str) -> Result<Existing, Runt
     if !allowed.allows(name, &id) {
         return Err(RuntimeError::NotOurs { container: name.to_owned(), file: allowed.file() });
     }
-    Ok(Existing { _lock: lock(name, &id)?, container: id })
+    let lock = lock(name, &id)?;
+    // Its lock goes with a process; what that has left to undo may not be taken for what was there before.
+    if undo::names(&undo_dir(), &id).map_err(RuntimeError::io("read the undo logs"))? {
+        return Err(RuntimeError::Taken { container: name.to_owned() });
+    }
+    Ok(Existing { _lock: lock, container: id })
 }
 
 /// Takes the lock that every harness on this machine takes before it touches the container.
 fn lock(name: &str, id: &str) -> Result<File, RuntimeError> {
     let path = std::env::temp_dir().join(format!("chaos-harness-{id}.lock"));
-    let file = File::create(&path).map_err(RuntimeError::io(format!("make the lock {}", path.display())))?;
+    let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default();
+    // The folder is everybody's: what lies there is neither followed nor emptied.
+    let file = OpenOptions::new().create(true).append(true).custom_flags(no_follow).open(&path);
+    let file = file.map_err(RuntimeError::io(format!("open the lock {}", path.display())))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(RuntimeError::Taken { container: name.to_owned() }),

@@ -121,6 +121,15 @@ impl DockerRuntime {
         existing.get(id).map_or_else(|| container::name(&self.id, id), |existing| existing.container.clone())
     }
 
+    /// Refuses what a container that was there before could not be brought back from.
+    fn only_ours(&self, id: &InstanceId, action: &'static str) -> Result<(), RuntimeError> {
+        let existing = self.existing.lock().unwrap_or_else(PoisonError::into_inner);
+        if existing.contains_key(id) {
+            return Err(RuntimeError::NotOnExisting { instance: id.clone(), action });
+        }
+        Ok(())
+    }
+
     /// Takes a container that is there already for `spec`.
     async fn adopt(&self, container: &str, spec: &InstanceSpec) -> Result<(), RuntimeError> {
         let existing = existing::adopt(&self.docker, container).await?;
@@ -276,6 +285,7 @@ impl Runtime for DockerRuntime {
     }
 
     async fn signal(&self, id: &InstanceId, signal: Signal) -> Result<Signalled, RuntimeError> {
+        self.only_ours(id, "signalled")?;
         let (init, container) = self.running(id, "signalled").await?;
         self.undo.note(UndoStep::Docker(DockerUndo::Start { container: container.clone() }))?;
         let pid = kill::service(init);

@@ -133,6 +133,7 @@ impl DockerRuntime {
 #[async_trait]
 impl Resources for DockerRuntime {
     async fn limit(&self, id: &InstanceId, limit: Limit) -> Result<Hold, RuntimeError> {
+        self.only_ours(id, "limited")?;
         let mut ledger = self.limits.lock().await;
         let container = self.container(id).await?;
         let before = match ledger.before(id, limit.resource) {
@@ -193,6 +194,7 @@ impl Resources for DockerRuntime {
     }
 
     async fn disconnect(&self, id: &InstanceId) -> Result<Hold, RuntimeError> {
+        self.only_ours(id, "taken off its networks")?;
         let mut offline = self.offline.lock().await;
         let container = self.container(id).await?;
         if let Some(endpoint) = self.endpoint(id).await? {
@@ -228,6 +230,7 @@ impl Resources for DockerRuntime {
     }
 
     async fn press(&self, id: &InstanceId, pressure: &Pressure) -> Result<Hold, RuntimeError> {
+        self.only_ours(id, "put under pressure")?;
         let (_, container) = self.running(id, "pressed").await?;
         let presser = pressure::press(&self.docker, &container, id, pressure).await?;
         Ok(self.pressers.lock().await.add(presser))

@@ -17,6 +17,8 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 pub use error::UndoError;
+#[cfg(feature = "docker")]
+pub(crate) use pending::names;
 pub use pending::{Pending, pending};
 pub use step::UndoStep;
 
@@ -128,9 +130,9 @@ impl UndoLog {
     pub async fn revert(&self) -> Result<(), UndoError> {
         let mut failed = Vec::new();
         for step in self.noted().iter().rev() {
-            match step.take().await {
-                Ok(()) => self.done(step)?,
-                Err(error) => failed.push(format!("{step} ({error})")),
+            let taken = step.take().await.map_err(|error| error.to_string());
+            if let Err(reason) = taken.and_then(|()| self.done(step).map_err(|error| error.to_string())) {
+                failed.push(format!("{step} ({reason})"));
             }
         }
         if failed.is_empty() { Ok(()) } else { Err(UndoError::Steps { failed }) }
@@ -154,12 +156,17 @@ impl UndoLog {
     }
 }
 
-/// Writes a line in one piece, and waits until the disk has it.
+/// Writes a line in one piece, and waits until the disk has it. What a full disk cuts off is taken back, so that the next
+/// line begins as one.
 fn write_line(file: &mut File, line: &impl Serialize) -> std::io::Result<()> {
     let mut text = serde_json::to_vec(line)?;
     text.push(b'\n');
-    file.write_all(&text)?;
-    file.sync_data()
+    let before = file.metadata()?.len();
+    let written = file.write_all(&text).and_then(|()| file.sync_data());
+    if written.is_err() {
+        file.set_len(before)?;
+    }
+    written
 }
 
 /// Removes a log; one that is gone is fine.

@@ -1,5 +1,6 @@
 //! Undo logs read back: what is still to be undone, and by whom it was done.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use super::{Header, Line, UndoError, UndoStep, now_ms, remove};
@@ -28,6 +29,18 @@ pub fn pending(folder: &Path) -> Result<Vec<Result<Pending, UndoError>>, UndoErr
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
     paths.sort();
     Ok(paths.iter().filter_map(|path| Pending::read(path).transpose()).collect())
+}
+
+/// Whether an undo log in `folder` names `id`.
+#[cfg(feature = "docker")]
+pub(crate) fn names(folder: &Path, id: &str) -> std::io::Result<bool> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        other => other?,
+    };
+    // A log that goes away meanwhile has nothing left to undo.
+    let named = |path: PathBuf| std::fs::read_to_string(path).is_ok_and(|text| text.contains(id));
+    Ok(entries.flatten().any(|entry| named(entry.path())))
 }
 
 fn unreadable(path: &Path, reason: &dyn std::fmt::Display) -> UndoError {
@@ -89,11 +102,29 @@ impl Pending {
     }
 
     /// Takes the environment away, then every step, the newest first, on what is still there, and removes the log. Goes
-    /// on past a step that fails.
+    /// on past a step that fails. Where another process is at it already, it is left to that.
     ///
     /// # Errors
     /// What could not be undone; the log is then still there.
     pub async fn revert(&self) -> Result<(), UndoError> {
+        let unwritable = |source| UndoError::Write { path: self.path.clone(), source };
+        let file = match File::open(&self.path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            other => other.map_err(unwritable)?,
+        };
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(unwritable(error)),
+            Ok(()) => {}
+        }
+        // Under the lock: whoever was at it before may have ended it.
+        let Some(current) = Self::read(&self.path)? else { return Ok(()) };
+        current.undo().await?;
+        remove(&self.path)
+    }
+
+    /// The same, with the log left in place: its owner lives, and may write to it still.
+    pub(crate) async fn undo(&self) -> Result<(), UndoError> {
         let mut failed = Vec::new();
         if let Err(error) = remove_environment(self.header.runtime, &self.header.environment).await {
             failed.push(error.to_string());
@@ -103,6 +134,6 @@ impl Pending {
                 failed.push(format!("{step} ({error})"));
             }
         }
-        if failed.is_empty() { remove(&self.path) } else { Err(UndoError::Steps { failed }) }
+        if failed.is_empty() { Ok(()) } else { Err(UndoError::Steps { failed }) }
     }
 }
