@@ -6,4 +6,4 @@ pub use crate::load::probe::Probe;
 pub use crate::load::{Load, Request};
 pub use crate::safety::BlastRadius;
 pub use crate::topology::{Protocol, Service, Topology, USERS};
-pub use crate::{Durations, Lab, chaos_test, hypothesis, topology};
+pub use crate::{Durations, Lab, chaos_test, hypothesis, partition, topology};

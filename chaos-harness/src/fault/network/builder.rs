@@ -40,6 +40,32 @@ where
     Injection::new(Partition { groups, reject: false })
 }
 
+/// [`partition`](crate::fault::partition) as people draw it.
+///
+/// ```
+/// use chaos_harness::prelude::*;
+///
+/// let split = partition! { order, inventory | product };
+/// assert_eq!(split.fault.to_string(), "partition order, inventory | product");
+/// ```
+///
+/// A single group is no partition:
+///
+/// ```compile_fail
+/// use chaos_harness::prelude::*;
+///
+/// let whole = partition! { order, inventory };
+/// ```
+#[macro_export]
+macro_rules! partition {
+    ($($first:ident),+ | $($($other:ident),+)|+) => {
+        $crate::fault::partition([
+            ::std::vec![$(::core::stringify!($first)),+],
+            $(::std::vec![$(::core::stringify!($other)),+]),+
+        ])
+    };
+}
+
 /// A network to apply a fault to; see [`network`].
 #[derive(Clone, Debug)]
 #[must_use = "a network by itself does nothing; name a fault, such as `.cut()`"]

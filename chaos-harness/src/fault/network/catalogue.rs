@@ -21,7 +21,7 @@ impl Catalogued for Partition {
         let examples = [partition([["inventory"], ["product"]])];
         let entry = Entry::new(
             "groups that cannot reach each other",
-            "`partition([[\"a\", \"b\"], [\"c\", \"d\"]])`",
+            "`partition! { a, b \\| c }`, `partition([[\"a\", \"b\"], [\"c\", \"d\"]])`",
             examples,
         );
         vec![
