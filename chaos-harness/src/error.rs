@@ -46,6 +46,15 @@ pub enum Error {
     /// Ctrl-C, or a request to end.
     #[error("halted before the experiment had begun")]
     Halted,
+    /// The targets did not come up within the experiment's time limit.
+    #[error(
+        "the start took longer than the time limit of {} for the whole experiment; a first build may take minutes, \
+         and counts", humantime::format_duration(*.limit)
+    )]
+    StartTook {
+        /// The limit.
+        limit: std::time::Duration,
+    },
     /// A condition did not come true.
     #[error("`{condition}` did not come true within {}", humantime::format_duration(*.within))]
     Until {

@@ -35,6 +35,7 @@ impl Session {
         let started = tokio::select! {
             started = start_all(&plan, clock, &runtime) => started,
             () = halt::halted() => Err(Error::Halted),
+            () = tokio::time::sleep(plan.limits.duration) => Err(Error::StartTook { limit: plan.limits.duration }),
         };
         match started {
             Ok(Started { environment, watch, probes }) => Ok(Self {

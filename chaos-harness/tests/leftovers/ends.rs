@@ -23,7 +23,7 @@ fn start(test: &str, runtime: &str) -> Option<Victim> {
 
 #[rstest]
 fn ended_by_itself(
-    #[values("panics", "exits", "cancels", "clashes")] test: &str,
+    #[values("panics", "exits", "cancels", "clashes", "never_starts")] test: &str,
     #[values("process", "docker")] runtime: &str,
 ) {
     let Some(victim) = start(test, runtime) else { return };
@@ -36,6 +36,7 @@ fn ended_by_itself(
         "panics" => assert!(!output.status.success() && said.contains("in the middle of it"), "{said}"),
         "exits" => assert_eq!(output.status.code(), Some(7), "{said}"),
         "clashes" => assert!(said.contains("refused: product-1"), "{said}"),
+        "never_starts" => assert!(said.contains("refused: the start took longer than the time limit of 2s"), "{said}"),
         _ => assert!(output.status.success(), "{said}"),
     }
     eprintln!("{test} on {runtime}: clean after {gone:?}");

@@ -97,6 +97,17 @@ async fn clashes(lab: Lab) -> chaos_harness::Result<()> {
     Ok(())
 }
 
+/// Its service is never healthy, and the time limit comes first.
+#[chaos_test]
+#[ignore = "run by the tests of this file"]
+async fn never_starts(lab: Lab) -> chaos_harness::Result<()> {
+    let never = service("product").http("/nowhere");
+    let experiment = lab.experiment(Topology::new("never").service(never)).time_limit(2.secs());
+    let error = experiment.run().await.unwrap_err();
+    println!("refused: {error}");
+    Ok(())
+}
+
 /// It pauses a container that was there before.
 #[chaos_test]
 #[ignore = "ended by the tests of this file"]

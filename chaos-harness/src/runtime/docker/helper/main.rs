@@ -27,15 +27,8 @@ fn main() {
 enum Held {
     Nothing,
     Memory(#[allow(dead_code)] Vec<u8>),
-    Filler(PathBuf),
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        if let Self::Filler(path) = self {
-            let _ = std::fs::remove_file(path);
-        }
-    }
+    /// Without a name: the kernel frees it when this process ends, however it ends.
+    Filler(#[allow(dead_code)] File),
 }
 
 fn press(args: &[String]) -> Result<Held, Error> {
@@ -68,7 +61,7 @@ fn press(args: &[String]) -> Result<Held, Error> {
 fn fill(folder: &str, permille: u64) -> Result<Held, Error> {
     let path = PathBuf::from(folder).join(format!(".chaos-filler-{}", std::process::id()));
     let mut file = File::create(&path)?;
-    let held = Held::Filler(path);
+    std::fs::remove_file(path)?;
     let (total, free) = space(folder)?;
     let mut missing = (total / 1000 * permille).saturating_sub(total - free);
     let zeros = vec![0; 64 << 10];
@@ -82,7 +75,7 @@ fn fill(folder: &str, permille: u64) -> Result<Held, Error> {
         }
     }
     file.sync_all()?;
-    Ok(held)
+    Ok(Held::Filler(file))
 }
 
 /// The size of the file system of `folder`, and what is free of it, in bytes.
