@@ -1,8 +1,10 @@
 //! Who owns an environment: the marks by which a later run tells a live one from a dead one.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "docker")]
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustix::process::{Pid, Signal, getpid, kill_process, test_kill_process};
 
@@ -12,6 +14,8 @@ pub(crate) const PREFIX: &str = "chaos-harness.";
 /// The label that everything of the harness carries; its value is the environment.
 pub(crate) const LABEL_ENVIRONMENT: &str = "chaos-harness.environment";
 const LABEL_OWNER: &str = "chaos-harness.owner";
+/// When the environment is a leftover whatever its owner does, in seconds since 1970.
+const LABEL_UNTIL: &str = "chaos-harness.until";
 
 /// Names one environment on this machine, and the test process that owns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +23,7 @@ pub struct EnvironmentId {
     name: String,
     owner: Owner,
     limit: Duration,
+    began: SystemTime,
 }
 
 /// The process that owns an environment, told apart from a later process of the same id by its start time.
@@ -41,6 +46,10 @@ pub(crate) struct Machine {
 /// No experiment may run for longer.
 const LONGEST: Duration = Duration::from_secs(30 * 60);
 
+/// How long after its limit nobody can be at work on an environment any more: the guard of a live owner takes it away
+/// after a minute.
+const SURELY: Duration = Duration::from_secs(10 * 60);
+
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
 impl EnvironmentId {
@@ -49,7 +58,7 @@ impl EnvironmentId {
         let owner = Owner::this_process();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("chaos-{topology}-{}-{}-{number}", owner.pid, owner.started % 100_000);
-        Self { name, owner, limit: LONGEST }
+        Self { name, owner, limit: LONGEST, began: SystemTime::now() }
     }
 
     /// The same, to be taken away from outside a minute after `limit`; half an hour unless told.
@@ -74,19 +83,28 @@ impl EnvironmentId {
         BTreeMap::from([
             (LABEL_ENVIRONMENT.to_owned(), self.name.clone()),
             (LABEL_OWNER.to_owned(), self.owner.to_string()),
+            (LABEL_UNTIL.to_owned(), seconds(self.began + self.limit + SURELY).to_string()),
         ])
     }
+}
+
+/// Whether what carries these labels is left: its owner is gone, or its time is up for good. The owner may be in a
+/// container, with processes of its own, on the engine that this machine uses, and so be out of sight.
+#[cfg(feature = "docker")]
+pub(crate) fn is_left(labels: &HashMap<String, String>) -> bool {
+    let owner = labels.get(LABEL_OWNER).and_then(|owner| owner.parse::<Owner>().ok());
+    let until = labels.get(LABEL_UNTIL).and_then(|until| until.parse::<u64>().ok());
+    owner.is_some_and(|owner| owner.is_gone() || until.is_some_and(|until| until < seconds(SystemTime::now())))
+}
+
+fn seconds(at: SystemTime) -> u64 {
+    at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 impl Owner {
     pub(crate) fn this_process() -> Self {
         let pid = Pid::as_raw(Some(getpid())).unsigned_abs();
         Self { pid, started: start_time(pid).unwrap_or_default(), machine: Machine::this() }
-    }
-
-    #[cfg(feature = "docker")]
-    pub(crate) fn from_labels(labels: &std::collections::HashMap<String, String>) -> Option<Self> {
-        labels.get(LABEL_OWNER)?.parse().ok()
     }
 
     /// Whether the owner is known to be gone: ended, or this machine was started anew since. An owner on another
@@ -214,6 +232,20 @@ mod tests {
         assert!(Owner { machine: before, ..Owner::this_process() }.is_gone_on(&here));
         let elsewhere = Machine { id: "another".to_owned(), ..here.clone() };
         assert!(!Owner { machine: elsewhere, ..Owner::this_process() }.is_gone_on(&here));
+    }
+
+    #[cfg(feature = "docker")]
+    #[test]
+    fn what_an_owner_out_of_sight_has_left_is_known_by_its_time() {
+        let machine = Machine { namespace: "a container's".to_owned(), ..Machine::this() };
+        let mut id = EnvironmentId::new("shop").with_limit(Duration::from_secs(60));
+        id.owner.machine = machine;
+        let labels = |id: &EnvironmentId| id.labels().into_iter().collect::<HashMap<_, _>>();
+        assert!(!is_left(&labels(&id)), "it may be at work");
+        id.began -= Duration::from_secs(60) + SURELY + Duration::from_secs(2);
+        assert!(is_left(&labels(&id)));
+        let before: HashMap<_, _> = labels(&id).into_iter().filter(|(key, _)| key != LABEL_UNTIL).collect();
+        assert!(!is_left(&before), "no time is written on it");
     }
 
     #[test]

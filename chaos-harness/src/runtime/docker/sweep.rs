@@ -12,7 +12,7 @@ use futures::future::join_all;
 
 use super::client::{connect, engine, status_code};
 use super::network;
-use crate::runtime::session::{LABEL_ENVIRONMENT, Owner};
+use crate::runtime::session::{LABEL_ENVIRONMENT, is_left};
 use crate::runtime::{Leftover, RuntimeError};
 
 /// How long no new container or network may have come before an environment counts as gone.
@@ -20,13 +20,13 @@ const QUIET: Duration = Duration::from_millis(1500);
 /// The pause between looks.
 const PAUSE: Duration = Duration::from_millis(150);
 
-/// Finds the containers and networks whose owner is gone, and removes them unless `check` is set.
+/// Finds the containers and networks whose owner is gone or whose time is up, and removes them unless `check` is set.
 pub(crate) async fn sweep(check: bool) -> Result<Vec<Leftover>, RuntimeError> {
     let docker = connect().await?;
     let containers = containers(&docker, LABEL_ENVIRONMENT).await?;
-    let dead_containers = containers.into_iter().filter(|(_, labels)| is_dead(labels));
-    let containers: Vec<String> = dead_containers.map(|(name, _)| name).collect();
-    let networks = dead_networks(&docker).await?;
+    let left_containers = containers.into_iter().filter(|(_, labels)| is_left(labels));
+    let containers: Vec<String> = left_containers.map(|(name, _)| name).collect();
+    let networks = left_networks(&docker).await?;
     if !check {
         remove_containers(&docker, &containers).await?;
         network::remove_all(&docker, &networks).await?;
@@ -60,10 +60,6 @@ pub(super) async fn remove_labelled(docker: &Docker, environment: &str) -> Resul
     Ok(containers.len() + networks.len())
 }
 
-fn is_dead(labels: &HashMap<String, String>) -> bool {
-    Owner::from_labels(labels).is_some_and(|owner| owner.is_gone())
-}
-
 /// The containers that carry `label` (`key` or `key=value`), running or not, with their labels.
 pub(super) async fn containers(
     docker: &Docker,
@@ -86,10 +82,10 @@ async fn networks(docker: &Docker, label: &str) -> Result<Vec<Network>, RuntimeE
     docker.list_networks(Some(options)).await.map_err(engine("list networks"))
 }
 
-async fn dead_networks(docker: &Docker) -> Result<Vec<String>, RuntimeError> {
+async fn left_networks(docker: &Docker) -> Result<Vec<String>, RuntimeError> {
     let networks = networks(docker, LABEL_ENVIRONMENT).await?;
-    let dead = networks.into_iter().filter(|network| network.labels.as_ref().is_some_and(is_dead));
-    Ok(dead.filter_map(|network| network.name).collect())
+    let left = networks.into_iter().filter(|network| network.labels.as_ref().is_some_and(is_left));
+    Ok(left.filter_map(|network| network.name).collect())
 }
 
 /// Removes containers by force, all at once; those that are gone already are fine.
