@@ -7,5 +7,6 @@ mod ends;
 mod engine;
 mod existing;
 mod moments;
+mod out_of_sight;
 mod traces;
 mod victim;
