@@ -8,4 +8,5 @@ mod engine;
 mod existing;
 mod moments;
 mod traces;
+mod unprivileged;
 mod victim;
