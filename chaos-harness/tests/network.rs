@@ -205,19 +205,35 @@ fn a_target_that_is_gone_has_nothing_to_undo() {
 }
 
 #[test]
-fn an_instance_that_was_started_anew_is_not_said_to_be_bitten() {
+fn an_instance_that_is_started_anew_is_followed() {
     on_containers(|kind| async move {
         let environment = start(kind, three()).await;
         let mut cut = inject(&environment, network("order").cut()).await;
         assert!(!users(&environment, "order").await);
+        assert!(cut.attest(&environment).await.shown);
         let id = InstanceId::new("order", 1);
         environment.runtime().stop(&id, Duration::ZERO).await.unwrap();
-        environment.runtime().start_again(&id).await.unwrap();
         let bite = cut.attest(&environment).await;
         assert!(!bite.shown && bite.looked_at.contains("was replaced meanwhile"), "{}", bite.looked_at);
+        environment.runtime().start_again(&id).await.unwrap();
+        let since = Instant::now();
+        while cut.attest(&environment).await.looked_at.contains("was replaced meanwhile") {
+            assert!(since.elapsed() < SHORT * 4, "the rules do not come back");
+        }
+        eprintln!("the rules are there again {:?} after the start", since.elapsed());
+        eventually("it is cut off again", || async { cut_off(&environment, "order").await }).await;
+        let bite = cut.attest(&environment).await;
+        let again = " packets dropped; done again after 1 restart(s)";
+        assert!(bite.shown && bite.looked_at.ends_with(again), "{}", bite.looked_at);
         undo(&environment, cut).await;
+        eventually("users reach it again", || users(&environment, "order")).await;
         environment.destroy().await.unwrap();
     });
+}
+
+/// Whether nothing passes between `service` and its link.
+async fn cut_off(environment: &Environment, service: &str) -> bool {
+    !users(environment, service).await && call(environment, service, "inventory").await == Met::Nothing
 }
 
 #[test]

@@ -181,8 +181,7 @@ impl DockerRuntime {
 
     /// Takes a step back, and notes that.
     async fn take(&self, step: UndoStep) -> Result<(), RuntimeError> {
-        step.take().await?;
-        Ok(self.undo.done(&step)?)
+        self.undo.take(&step).await
     }
 
     /// The first process of an instance that runs, and its container.
