@@ -131,13 +131,26 @@ async fn never_starts(lab: Lab) -> chaos_harness::Result<()> {
     Ok(())
 }
 
+fn existing() -> Topology {
+    let container = std::env::var("EXISTING").unwrap();
+    Topology::new("existing").service(Service::new("product").existing(container).http("/health/ready"))
+}
+
+/// A container that was there before finds names late.
+#[chaos_test]
+#[ignore = "ended by the tests of this file"]
+async fn delays_names(lab: Lab) -> chaos_harness::Result<Verdict> {
+    let mut session = lab.start(Plan::new("late names", 1, existing())).await?;
+    let _fault = session.inject(network("product").dns_delay(1.secs())).await?;
+    session.hold(60.secs()).await?;
+    session.judge().await
+}
+
 /// It pauses a container that was there before.
 #[chaos_test]
 #[ignore = "ended by the tests of this file"]
 async fn touches_existing(lab: Lab) -> chaos_harness::Result<Verdict> {
-    let container = std::env::var("EXISTING").unwrap();
-    let topology = Topology::new("existing").service(Service::new("product").existing(container).http("/health/ready"));
-    let mut session = lab.start(Plan::new("existing", 1, topology)).await?;
+    let mut session = lab.start(Plan::new("existing", 1, existing())).await?;
     let without_undo =
         [target("product").signal("SIGSTOP"), target("product").cpu_quota(0.5), target("product").disconnect()];
     for fault in without_undo {

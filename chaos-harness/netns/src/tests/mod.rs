@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
 mod filters;
+mod names;
 mod shaping;
 
 use std::io::Write;

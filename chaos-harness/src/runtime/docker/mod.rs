@@ -11,6 +11,7 @@ mod existing;
 mod helper;
 mod image;
 mod kill;
+mod leased;
 mod ledger;
 mod memory;
 mod network;
@@ -38,6 +39,7 @@ use tokio::sync::{RwLock, broadcast};
 use tokio::task::JoinHandle;
 
 pub(crate) use helper::perform;
+pub(crate) use leased::{Leased, delay_names};
 pub(super) use sweep::{remove_environment, sweep};
 pub(crate) use undo::undo;
 
