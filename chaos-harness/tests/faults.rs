@@ -114,6 +114,7 @@ fn cases() -> Vec<(Fault, Seen)> {
         (partition([["inventory"], ["product"]]).fault, Seen::Nothing),
         (network("inventory").peer("product").latency(SLOW).fault, Seen::Slow),
         (network("inventory").dns_refused().fault, Seen::Error),
+        (network("inventory").dns_delay(SLOW).fault, Seen::Slow),
     ]
 }
 
@@ -142,7 +143,7 @@ async fn ask(environment: &Environment, fault: &Fault) -> Seen {
     match fault {
         Fault::Udp(_) => ask_over_udp(environment).await,
         Fault::Partition(_) | Fault::Netem(_) => ask_as_inventory(environment).await,
-        Fault::Dns(_) => ask_name_as_inventory(environment).await,
+        Fault::Dns(_) | Fault::DnsDelay(_) => ask_name_as_inventory(environment).await,
         Fault::CpuQuota(_) => ask_for(environment, &format!("/stress/cpu?amount={}", *WORK.get().unwrap())).await,
         Fault::MemoryLimit(_) => ask_for(environment, "/stress/memory?amount=96").await,
         Fault::DiskFull(_) => ask_for(environment, "/stress/disk?amount=64").await,
@@ -178,7 +179,9 @@ async fn ask_as_inventory(environment: &Environment) -> Seen {
 }
 
 async fn ask_name_as_inventory(environment: &Environment) -> Seen {
+    let asked = Instant::now();
     match inside::ask_name(environment, "inventory", PATIENCE).await {
+        Ok(()) if asked.elapsed() >= SLOW => Seen::Slow,
         Ok(()) => Seen::Answer,
         Err(ErrorKind::WouldBlock) => Seen::Nothing,
         Err(_) => Seen::Error,
@@ -219,7 +222,6 @@ async fn ask_over_http(environment: &Environment) -> Seen {
     ask_for(environment, "/products").await
 }
 
-/// Once.
 async fn ask_for(environment: &Environment, path: &str) -> Seen {
     let address = environment.address("product").unwrap();
     let client = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
@@ -277,7 +279,7 @@ async fn catalogue(kind: RuntimeKind) {
 /// What keeps a fault from being applied here: the runtime, or the machine.
 fn why_not(fault: &Fault, kind: RuntimeKind) -> Option<String> {
     let missing = fault.requires().iter().find(|needed| !kind.capabilities().contains(needed));
-    let from_inside = matches!(fault, Fault::Partition(_) | Fault::Netem(_) | Fault::Dns(_));
+    let from_inside = matches!(fault, Fault::Partition(_) | Fault::Netem(_) | Fault::Dns(_) | Fault::DnsDelay(_));
     let inside = from_inside && kind.capabilities().contains(&Capability::NetworkNamespace);
     match missing {
         Some(missing) => Some(format!("it requires {missing}")),

@@ -23,6 +23,17 @@ pub enum NetnsError {
         /// What was tried.
         action: String,
     },
+    /// What somebody else has made would have to be replaced.
+    #[error(
+        "{interface} has the queueing discipline {discipline} of somebody else's, which netem would replace; take it \
+         off, or use `link(..).latency(..)`"
+    )]
+    Occupied {
+        /// The interface.
+        interface: String,
+        /// Its root.
+        discipline: String,
+    },
     /// The namespace is gone, and all rules with it.
     #[error("the network namespace is gone")]
     Gone,

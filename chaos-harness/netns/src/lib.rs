@@ -5,21 +5,26 @@
 //!
 //! A [`Job`] is plain data. [`Job::perform`] does it in the network namespace of the calling thread;
 //! [`Namespace::run`] puts a thread into the namespace of a process; [`Job::check`] tries it in a namespace that is
-//! thrown away, to learn whether this kernel can do it.
+//! thrown away, to learn whether this kernel can do it. What takes a process for as long as it lasts is no job:
+//! [`NameDelay`].
 
 mod error;
 mod fresh;
 mod interfaces;
 mod job;
+mod names;
 mod namespace;
 mod netlink;
 mod nft;
 mod qdisc;
+mod question;
+mod queue;
 mod rules;
 mod shaping;
 
 pub use error::NetnsError;
 pub use job::{Done, Job};
+pub use names::{DelayedNames, NameDelay};
 pub use namespace::Namespace;
 pub use nft::Counted;
 pub use rules::{Action, Packets, Rule, Rules, Transport, Way};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -53,6 +53,11 @@ impl Attributes {
         self.bytes(kind, &[value.as_bytes(), &[0]].concat())
     }
 
+    #[cfg(test)]
+    pub(crate) fn written(&self) -> &[u8] {
+        &self.0
+    }
+
     /// A number in network order, as netfilter has them.
     pub(crate) fn be32(self, kind: u16, value: u32) -> Self {
         self.bytes(kind, &value.to_be_bytes())
@@ -90,10 +95,10 @@ impl Message {
 }
 
 /// A message that was received.
-struct Received {
-    kind: u16,
+pub(crate) struct Received {
+    pub(crate) kind: u16,
     number: u32,
-    payload: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
 }
 
 /// A socket to the kernel, in the network namespace of the thread that opened it.
@@ -128,7 +133,7 @@ impl Socket {
         let mut awaited: BTreeSet<u32> = self.send(messages)?;
         let mut refused = None;
         while !awaited.is_empty() {
-            for received in self.receive()? {
+            for received in self.receive(RecvFlags::empty())? {
                 let Some(errno) = received.errno() else { continue };
                 awaited.remove(&received.number);
                 if let Err(error) = errno {
@@ -148,13 +153,26 @@ impl Socket {
         self.send(&[request])?;
         let mut payloads = Vec::new();
         loop {
-            for received in self.receive()? {
+            for received in self.receive(RecvFlags::empty())? {
                 match received.errno() {
                     Some(Err(error)) => return Err(error.into()),
                     Some(Ok(())) => return Ok(payloads),
                     None => payloads.push(received.payload),
                 }
             }
+        }
+    }
+
+    /// Sends a message that is not answered.
+    pub(crate) fn post(&mut self, message: Message) -> io::Result<()> {
+        self.send(&[message]).map(drop)
+    }
+
+    /// What the kernel has sent by itself; nothing when there is nothing.
+    pub(crate) fn heard(&mut self) -> io::Result<Vec<Received>> {
+        match self.receive(RecvFlags::DONTWAIT) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Vec::new()),
+            other => other,
         }
     }
 
@@ -175,15 +193,21 @@ impl Socket {
         Ok(awaited)
     }
 
-    fn receive(&mut self) -> io::Result<Vec<Received>> {
+    fn receive(&mut self, flags: RecvFlags) -> io::Result<Vec<Received>> {
         let mut buffer = vec![0; 1 << 18];
         let (length, _) = loop {
-            match recv(&self.socket, &mut buffer[..], RecvFlags::empty()) {
+            match recv(&self.socket, &mut buffer[..], flags) {
                 Err(Errno::INTR) => {}
                 other => break other?,
             }
         };
         Ok(messages(&buffer[..length]))
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 

@@ -31,11 +31,26 @@ pub(crate) fn shape(shaping: &Shaping, interfaces: &[Interface]) -> Result<(), N
     if shaping.faults.is_empty() {
         return clear(interfaces);
     }
+    leave_others_alone(interfaces)?;
     let shaped = shape_anew(shaping, interfaces);
     if shaped.is_err() {
         clear(interfaces)?;
     }
     shaped
+}
+
+/// Refuses interfaces whose root somebody has chosen: it would be replaced, and nobody knows how to bring it back. What
+/// the kernel chooses by itself has no number.
+fn leave_others_alone(interfaces: &[Interface]) -> Result<(), NetnsError> {
+    let all = disciplines()?;
+    let chosen = |it: &&Discipline| it.parent == ROOT && ![0, SINGLE, CLASSES].contains(&it.handle);
+    for Discipline { interface, handle, kind, .. } in all.iter().filter(chosen) {
+        if let Some(Interface { name, .. }) = interfaces.iter().find(|known| known.index == *interface) {
+            let discipline = format!("{kind} {:x}:", handle >> 16);
+            return Err(NetnsError::Occupied { interface: name.clone(), discipline });
+        }
+    }
+    Ok(())
 }
 
 fn shape_anew(shaping: &Shaping, interfaces: &[Interface]) -> Result<(), NetnsError> {
@@ -94,23 +109,48 @@ pub(crate) fn count(
     let (_, chosen) = shaping.combined();
     let band = chosen.iter().position(|(known, _)| known == packets).map_or(1, |position| position as u32 + 2);
     let handle = if chosen.is_empty() { SINGLE } else { SINGLE + (band << 16) };
-    let request = Message::new(GET, DUMP, &structure(0, 0, 0), Attributes::new());
-    let found = Socket::route().and_then(|mut socket| socket.dump(request));
-    let found = found.map_err(NetnsError::of("list the queueing disciplines"))?;
     let ours = |index| interfaces.iter().any(|interface| interface.index == index);
-    let counts = found.iter().filter_map(|payload| read(payload));
-    let counts: Vec<u64> = counts.filter(|it| it.0 == handle && ours(it.1)).map(|it| it.2).collect();
+    let counted = disciplines()?.into_iter().filter(|it| it.handle == handle && ours(it.interface));
+    let counts: Vec<u64> = counted.filter_map(|it| it.packets).collect();
     Ok((!counts.is_empty()).then(|| counts.iter().sum()))
 }
 
-/// The number of a discipline, its interface, and how many packets have passed it.
-fn read(payload: &[u8]) -> Option<(u32, i32, u64)> {
+/// A discipline as the kernel tells of it.
+struct Discipline {
+    interface: i32,
+    handle: u32,
+    parent: u32,
+    kind: String,
+    /// How many have passed it.
+    packets: Option<u64>,
+}
+
+/// Those of the calling thread's namespace.
+fn disciplines() -> Result<Vec<Discipline>, NetnsError> {
+    let request = Message::new(GET, DUMP, &structure(0, 0, 0), Attributes::new());
+    let found = Socket::route().and_then(|mut socket| socket.dump(request));
+    let found = found.map_err(NetnsError::of("list the queueing disciplines"))?;
+    Ok(found.iter().filter_map(|payload| read(payload)).collect())
+}
+
+fn read(payload: &[u8]) -> Option<Discipline> {
+    const KIND: u16 = 1;
     const STATISTICS: u16 = 7;
     const BASIC: u16 = 1;
     let word = |at: usize| Some(u32::from_ne_bytes(*payload.get(at..)?.first_chunk()?));
-    let basic = attribute(attribute(payload.get(20..)?, STATISTICS)?, BASIC)?;
-    let packets = u32::from_ne_bytes(*basic.get(8..)?.first_chunk()?);
-    Some((word(8)?, word(4)?.cast_signed(), u64::from(packets)))
+    let attributes = payload.get(20..)?;
+    let packets = || {
+        let basic = attribute(attribute(attributes, STATISTICS)?, BASIC)?;
+        Some(u64::from(u32::from_ne_bytes(*basic.get(8..)?.first_chunk()?)))
+    };
+    let kind = attribute(attributes, KIND)?.split(|byte| *byte == 0).next()?;
+    Some(Discipline {
+        interface: word(4)?.cast_signed(),
+        handle: word(8)?,
+        parent: word(12)?,
+        kind: String::from_utf8_lossy(kind).into_owned(),
+        packets: packets(),
+    })
 }
 
 /// Sends `messages` for each interface; they take `module`.

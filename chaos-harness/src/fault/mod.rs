@@ -74,8 +74,8 @@ pub use link::LinkFault;
 pub use memory_limit::MemoryLimit;
 pub use memory_stress::{MemoryGoal, MemoryStress};
 pub use network::{
-    Cut, DnsFailure, Losses, Mechanism, NetemFault, NetworkLoss, NetworkPlace, NetworkRate, NetworkRef, Partition,
-    Ways, network, partition,
+    Cut, DnsDelay, DnsFailure, Losses, Mechanism, NetemFault, NetworkLoss, NetworkPlace, NetworkRate, NetworkRef,
+    Partition, Ways, network, partition,
 };
 pub use pause::Pause;
 pub use process_limit::ProcessLimit;
@@ -188,6 +188,8 @@ register::faults! {
     Netem(NetemFault) = "netem",
     /// Names are not found.
     Dns(DnsFailure) = "dns",
+    /// Names are found late.
+    DnsDelay(DnsDelay) = "dns_delay",
     /// Signals to the processes of a service.
     Signal(SendSignal) = "signal",
     /// A service is shut down, and started again after a delay.

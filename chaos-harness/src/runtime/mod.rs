@@ -7,6 +7,7 @@
 mod artifact;
 mod capability;
 mod choice;
+mod delayed_names;
 #[cfg(feature = "docker")]
 pub(crate) mod docker;
 pub(crate) mod docker_undo;
@@ -30,6 +31,7 @@ use tokio::sync::broadcast;
 
 pub use capability::{Capability, RuntimeKind};
 pub use choice::{Choice, RuntimeChoice, choose};
+pub(crate) use delayed_names::DelayedNames;
 pub use error::RuntimeError;
 pub use resources::{CPU_PERIOD, ConnectionNow, Hold, Limit, LimitNow, Pressure, Resource, Resources, Space, Usage};
 pub use session::EnvironmentId;

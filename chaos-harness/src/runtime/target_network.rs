@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use chaos_harness_netns::{Done, Job, Namespace, NetnsError};
+use chaos_harness_netns::{Done, Job, NameDelay, Namespace, NetnsError};
 use serde::{Deserialize, Serialize};
 
 use super::RuntimeError;
+use super::delayed_names::DelayedNames;
 #[cfg(feature = "docker")]
 use super::docker;
 use super::session::start_time;
@@ -52,11 +53,7 @@ impl TargetNetwork {
     pub async fn perform(&self, job: Job) -> Result<Done, RuntimeError> {
         match self {
             Self::Process { pid, started, inode } => {
-                let (pid, started, inode) = (*pid, *started, *inode);
-                let performed = tokio::task::spawn_blocking(move || enter(pid, started, inode, &job)).await;
-                let performed =
-                    performed.map_err(|error| RuntimeError::io("finish a job in a namespace")(error.into()))?;
-                Ok(performed?)
+                enter_elsewhere((*pid, *started, *inode), move || job.perform()).await
             }
             #[cfg(feature = "docker")]
             Self::Helper { container, image, labels } => docker::perform(container, image, labels, &job).await,
@@ -64,9 +61,42 @@ impl TargetNetwork {
             Self::Helper { .. } => Err(RuntimeError::NotBuilt),
         }
     }
+
+    /// Holds questions to name servers back there, for as long as this process lives and what is returned is not ended.
+    ///
+    /// # Errors
+    /// As [`perform`](Self::perform); nothing is held back then.
+    pub(crate) async fn delay_names(&self, delay: NameDelay) -> Result<DelayedNames, RuntimeError> {
+        match self {
+            Self::Process { pid, started, inode } => {
+                let begun = enter_elsewhere((*pid, *started, *inode), move || delay.begin()).await?;
+                DelayedNames::here(begun)
+            }
+            #[cfg(feature = "docker")]
+            Self::Helper { container, image, labels } => {
+                Ok(DelayedNames::through(docker::delay_names(container, image, labels, &delay).await?))
+            }
+            #[cfg(not(feature = "docker"))]
+            Self::Helper { .. } => Err(RuntimeError::NotBuilt),
+        }
+    }
 }
 
-fn enter(pid: u32, started: u64, inode: u64, job: &Job) -> Result<Done, NetnsError> {
+/// Does `work` in the namespace of a process, told by its id, its start and the number of the namespace.
+async fn enter_elsewhere<T: Send + 'static>(
+    (pid, started, inode): (u32, u64, u64),
+    work: impl FnOnce() -> Result<T, NetnsError> + Send + 'static,
+) -> Result<T, RuntimeError> {
+    let entered = tokio::task::spawn_blocking(move || enter(pid, started, inode, work)).await;
+    Ok(entered.map_err(|error| RuntimeError::io("finish a job in a namespace")(error.into()))??)
+}
+
+fn enter<T: Send>(
+    pid: u32,
+    started: u64,
+    inode: u64,
+    work: impl FnOnce() -> Result<T, NetnsError> + Send,
+) -> Result<T, NetnsError> {
     let not_permitted = || NetnsError::NotPermitted { action: format!("enter the network of process {pid}") };
     let is_there = || start_time(pid) == Some(started);
     if !is_there() {
@@ -80,7 +110,7 @@ fn enter(pid: u32, started: u64, inode: u64, job: &Job) -> Result<Done, NetnsErr
     if namespace.inode().ok() != Some(inode) || !is_there() {
         return Err(NetnsError::Gone);
     }
-    namespace.run(|| job.perform()).map_err(|_| not_permitted())?
+    namespace.run(work).map_err(|_| not_permitted())?
 }
 
 /// For the journal: `in the network of process 4711`.

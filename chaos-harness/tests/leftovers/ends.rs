@@ -111,10 +111,7 @@ fn out_of_time(#[values("process", "docker")] runtime: &str) {
 fn killed_with_its_guard(#[values("process", "docker")] runtime: &str) {
     let Some(mut victim) = start("waits", runtime) else { return };
     victim.wait_for_fault();
-    for guard in traces::processes("CHAOS_GUARD_OF", victim.pid()) {
-        let pid = guard.rsplit('/').next().unwrap();
-        assert!(std::process::Command::new("kill").args(["-KILL", pid]).status().unwrap().success());
-    }
+    traces::kill_guard(victim.pid());
     victim.kill();
     let undo = victim.folder.path().join("undo");
     let (cleaned, again) = block_on(async { (clean(&undo, false).await, clean(&undo, true).await) });

@@ -9,4 +9,5 @@ mod existing;
 mod moments;
 mod out_of_sight;
 mod traces;
+mod unprivileged;
 mod victim;

@@ -57,6 +57,14 @@ pub(crate) fn processes(variable: &str, owner: u32) -> Vec<String> {
     marked.map(|process| format!("process {}", process.display())).collect()
 }
 
+/// Ends the guard of process `owner`.
+pub(crate) fn kill_guard(owner: u32) {
+    for guard in processes("CHAOS_GUARD_OF", owner) {
+        let pid = guard.rsplit('/').next().unwrap();
+        assert!(std::process::Command::new("kill").args(["-KILL", pid]).status().unwrap().success());
+    }
+}
+
 /// The containers and networks whose owner is process `pid` of this machine.
 pub(crate) fn resources(pid: u32) -> Vec<String> {
     if !engine_answers() {

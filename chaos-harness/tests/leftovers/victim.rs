@@ -12,11 +12,16 @@ use chaos_harness::prelude::*;
 
 use crate::traces;
 
+/// Built on the spot, unless it is told of an image: not everybody may build here.
 fn service(name: &str) -> Service {
-    Service::new(name).cargo("shop", "shop").args([name]).http("/health/ready")
+    let service = Service::new(name).args([name]).http("/health/ready");
+    match std::env::var("SHOP_IMAGE") {
+        Ok(image) => service.image(image),
+        Err(_) => service.cargo("shop", "shop"),
+    }
 }
 
-fn pair() -> Topology {
+pub(crate) fn pair() -> Topology {
     let topology = Topology::new("victim").service(service("inventory").restarts()).service(service("product"));
     topology.link("inventory", "product")
 }
@@ -42,6 +47,24 @@ async fn experiments(lab: Lab) -> chaos_harness::Result<Verdict> {
     }
     let experiment = experiment.abort_above_error_rate(None).abort_below_availability(None);
     experiment.allow(BlastRadius::EntireSystem).hypothesis(hypothesis!(mttr < 10s)).run().await
+}
+
+/// All that a user without root can do to containers, one after the other.
+#[chaos_test]
+#[ignore = "run and ended by the tests of this file"]
+async fn without_root(lab: Lab) -> chaos_harness::Result<Verdict> {
+    let experiment = lab
+        .experiment(pair())
+        .load(Load::get("product", "/products").rate(100).deadline(1.secs()))
+        .baseline(700.millis())
+        .inject(target("inventory").kill().hold(600.millis()))
+        .inject(target("product").pause().after(1.secs()).hold(300.millis()))
+        .inject(target("product").cpu_quota(0.01).after(2.secs()).hold(1.secs()))
+        .inject(network("product").loss(0.5).after(4.secs()).hold(1.secs()))
+        .inject(network("product").cut().after(6.secs()).hold(500.millis()))
+        .inject(target("inventory").stop().after(7.secs()).hold(1.secs()));
+    let experiment = experiment.abort_above_error_rate(None).abort_below_availability(None);
+    experiment.allow(BlastRadius::EntireSystem).hypothesis(hypothesis!(mttr < 30s)).run().await
 }
 
 /// A fault is in force until somebody ends it.
@@ -108,13 +131,26 @@ async fn never_starts(lab: Lab) -> chaos_harness::Result<()> {
     Ok(())
 }
 
+fn existing() -> Topology {
+    let container = std::env::var("EXISTING").unwrap();
+    Topology::new("existing").service(Service::new("product").existing(container).http("/health/ready"))
+}
+
+/// A container that was there before finds names late.
+#[chaos_test]
+#[ignore = "ended by the tests of this file"]
+async fn delays_names(lab: Lab) -> chaos_harness::Result<Verdict> {
+    let mut session = lab.start(Plan::new("late names", 1, existing())).await?;
+    let _fault = session.inject(network("product").dns_delay(1.secs())).await?;
+    session.hold(60.secs()).await?;
+    session.judge().await
+}
+
 /// It pauses a container that was there before.
 #[chaos_test]
 #[ignore = "ended by the tests of this file"]
 async fn touches_existing(lab: Lab) -> chaos_harness::Result<Verdict> {
-    let container = std::env::var("EXISTING").unwrap();
-    let topology = Topology::new("existing").service(Service::new("product").existing(container).http("/health/ready"));
-    let mut session = lab.start(Plan::new("existing", 1, topology)).await?;
+    let mut session = lab.start(Plan::new("existing", 1, existing())).await?;
     let without_undo =
         [target("product").signal("SIGSTOP"), target("product").cpu_quota(0.5), target("product").disconnect()];
     for fault in without_undo {
@@ -152,11 +188,22 @@ impl Victim {
         Self::start_as(command, test, runtime, variables)
     }
 
-    fn start_as(mut command: Command, test: &str, runtime: &str, variables: &[(&str, &str)]) -> Self {
+    fn start_as(command: Command, test: &str, runtime: &str, variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let build = chaos_dir().join("build");
         std::fs::create_dir_all(&build).unwrap();
         symlink(build.canonicalize().unwrap(), folder.path().join("build")).unwrap();
+        Self::start_at(folder, command, test, runtime, variables)
+    }
+
+    /// The same, in a folder that has what it takes.
+    pub(crate) fn start_at(
+        folder: tempfile::TempDir,
+        mut command: Command,
+        test: &str,
+        runtime: &str,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let process = command
             .args(["--ignored", "--exact", &format!("victim::{test}"), "--nocapture"])
             .env("CHAOS_DIR", folder.path())

@@ -23,6 +23,8 @@ const ICMP6: u8 = 58;
 /// The loopback interface is the first of every namespace.
 const LOOPBACK: u32 = 1;
 const NF_DROP: u32 = 0;
+/// The flag of a queue that lets packets pass while nobody has it.
+const BYPASS: u16 = 1;
 /// What shares are counted in.
 const PARTS: u32 = 1_000_000_000;
 
@@ -113,7 +115,7 @@ impl Expressions {
         }
     }
 
-    fn counter(self) -> Self {
+    pub(super) fn counter(self) -> Self {
         self.with("counter", Attributes::new())
     }
 
@@ -171,6 +173,20 @@ impl Expressions {
         self.with("immediate", Attributes::new().be32(1, VERDICT_REGISTER).nested(2, verdict))
     }
 
+    /// Has the packet wait in queue `number`; it goes on while nobody has that queue.
+    pub(super) fn queue(self, number: u16) -> Self {
+        let [number, queues] = [number, 1].map(u16::to_be_bytes);
+        self.with("queue", Attributes::new().bytes(1, &number).bytes(2, &queues).bytes(3, &BYPASS.to_be_bytes()))
+    }
+
+    /// The same by the target of iptables, for a kernel that lacks the expression.
+    pub(super) fn queue_by_target(self, number: u16) -> Self {
+        const REVISION: u32 = 3;
+        // `struct xt_NFQ_info_v3`, aligned.
+        let options: Vec<u8> = [number, 1, BYPASS, 0].iter().flat_map(|word| word.to_ne_bytes()).collect();
+        self.with("target", Attributes::new().text(1, "NFQUEUE").be32(2, REVISION).bytes(3, &options))
+    }
+
     /// What happens to the packets, each rule counting what it meets and then what it takes.
     pub(super) fn rules(self, way: Way, action: Action) -> Vec<Self> {
         match action {
@@ -178,5 +194,18 @@ impl Expressions {
             Action::Drop => vec![self.counter().drop()],
             _ => vec![self.counter().chosen(action).counter().drop()],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `nft --debug=mnl add rule inet t o queue num 7 bypass`: kernels without the expression cannot tell.
+    #[test]
+    fn a_queue_is_written_as_nft_writes_it() {
+        let expected = b"\x2c\x00\x01\x80\x0a\x00\x01\x00queue\x00\x00\x00\x1c\x00\x02\x80\
+            \x06\x00\x01\x00\x00\x07\x00\x00\x06\x00\x02\x00\x00\x01\x00\x00\x06\x00\x03\x00\x00\x01\x00\x00";
+        assert_eq!(Expressions::default().queue(7).list().written(), expected);
     }
 }

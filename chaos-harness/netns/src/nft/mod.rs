@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use self::expression::Expressions;
 use crate::error::NetnsError;
 use crate::netlink::{ACK, Attributes, CREATE, DUMP, Message, Socket, attribute, attributes};
-use crate::rules::{Rules, Way};
+use crate::rules::{Packets, Rules, Way};
 
 const SUBSYSTEM: u16 = 10;
 const BATCH_BEGIN: u16 = 16;
@@ -63,6 +63,25 @@ pub(crate) fn apply(rules: &Rules, devices: &[String]) -> Result<(), NetnsError>
     }
     let module = if rules.need_network_layer() { "nf_tables and nft_reject_inet" } else { "nf_tables and nft_numgen" };
     transaction(table(rules, Family::Inet, devices)).map_err(NetnsError::of_feature(WHAT, module))
+}
+
+/// Has `packets` that leave wait in queue `number`.
+pub(crate) fn queue(name: &str, packets: &Packets, number: u16) -> Result<(), NetnsError> {
+    const FAMILY: Family = Family::Inet;
+    let counted = Expressions::default().packets(Way::Out, packets, true).counter();
+    let table = |expressions| {
+        let mut messages = vec![message(NEW_TABLE, CREATE | ACK, FAMILY, Attributes::new().text(1, name))];
+        for (chain, hook) in hooks(FAMILY, Way::Out, &[]) {
+            messages.push(new_chain(name, &chain, FAMILY, hook));
+            messages.push(new_rule(name, &chain, FAMILY, Expressions::clone(&expressions)));
+        }
+        messages
+    };
+    if transaction(table(counted.clone().queue(number))).is_ok() {
+        return Ok(());
+    }
+    let by_target = transaction(table(counted.queue_by_target(number)));
+    by_target.map_err(NetnsError::of_feature("a queue for packets", "nft_queue"))
 }
 
 /// The whole table: a chain for each way, at each interface where that is where the hooks are.

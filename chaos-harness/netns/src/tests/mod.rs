@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
 mod filters;
+mod names;
 mod shaping;
 
 use std::io::Write;
@@ -105,9 +106,14 @@ impl Pair {
 }
 
 fn ip(namespace: &Namespace, arguments: &str) {
-    let command = || Command::new("ip").args(arguments.split(' ')).output().unwrap();
+    run(namespace, "ip", arguments);
+}
+
+fn run(namespace: &Namespace, program: &str, arguments: &str) -> String {
+    let command = || Command::new(program).args(arguments.split(' ')).output().unwrap();
     let output = namespace.run(command).unwrap();
-    assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{program} {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn rule(way: Way, action: Action) -> Rule {

@@ -98,6 +98,24 @@ fn chosen_packets_are_delayed_and_others_are_not() {
 }
 
 #[test]
+fn what_somebody_else_has_made_is_left_alone() {
+    let Some(pair) = Pair::new() else { return };
+    let some = Shaping { faults: vec![(Vec::new(), Netem { latency: ms(1), ..Netem::default() })] };
+    let shape = |shaping: &Shaping| pair.here.run(|| Job::Shape(shaping.clone()).perform()).unwrap();
+    run(&pair.here, "tc", "qdisc add dev cable root handle 7: tbf rate 8mbit burst 10kb latency 50ms");
+    let before = run(&pair.here, "tc", "qdisc show dev cable");
+    let (interface, discipline) = ("cable".to_owned(), "tbf 7:".to_owned());
+    assert_eq!(shape(&some), Err(NetnsError::Occupied { interface, discipline }));
+    assert_eq!(shape(&Shaping::default()), Ok(Done::Done));
+    assert_eq!(run(&pair.here, "tc", "qdisc show dev cable"), before);
+    run(&pair.here, "tc", "qdisc del dev cable root");
+    // What a kernel chooses by itself may be replaced, where it can be.
+    for _ in 0..2 {
+        assert!(matches!(shape(&some), Ok(Done::Done) | Err(NetnsError::Missing { .. })));
+    }
+}
+
+#[test]
 fn jitter_spreads() {
     let Some(pair) = pair_with_netem() else { return };
     let (here, there) = pair.sockets();
@@ -156,5 +174,5 @@ fn in_user_mode_linux() {
     let (text, console) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     eprintln!("{text}");
     assert!(output.status.success(), "{text}\n{console}");
-    assert!(text.contains("test result: ok. 6 passed") && !text.contains("not run"), "{text}");
+    assert!(text.contains("test result: ok. 7 passed") && !text.contains("not run"), "{text}");
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Cut, DnsFailure, Losses, Mechanism, NetemFault, NetworkLoss, NetworkPlace, NetworkRate, Partition, Ways};
+use super::{
+    Cut, DnsDelay, DnsFailure, Losses, Mechanism, NetemFault, NetworkLoss, NetworkPlace, NetworkRate, Partition, Ways,
+};
 use crate::fault::{Injection, Instances};
 
 /// The network of the service `name`, to apply a fault to: to all that it sends and receives, unless
@@ -203,6 +205,19 @@ impl NetworkRef {
     /// No name is found: questions to name servers are refused at once.
     pub fn dns_refused(self) -> Injection {
         Injection::new(DnsFailure { on: self.place.on, reject: true })
+    }
+
+    /// Names are found later by `delay`: questions to name servers wait, those over UDP.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use chaos_harness::fault::network;
+    ///
+    /// let slow = network("order").dns_delay(Duration::from_secs(2));
+    /// assert_eq!(slow.fault.to_string(), "names answered 2s later on order");
+    /// ```
+    pub fn dns_delay(self, delay: Duration) -> Injection {
+        Injection::new(DnsDelay { on: self.place.on, delay })
     }
 
     fn netem(self, with: impl FnOnce(NetemFault) -> NetemFault) -> Injection {

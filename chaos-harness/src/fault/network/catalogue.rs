@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Cut, DnsFailure, NetemFault, NetworkLoss, NetworkRate, Partition, network, partition};
+use super::{Cut, DnsDelay, DnsFailure, NetemFault, NetworkLoss, NetworkRate, Partition, network, partition};
 use crate::fault::catalogue::{Catalogued, Entry};
 
 const PRIVILEGES: &str = "root, or a helper container";
@@ -27,7 +27,7 @@ impl Catalogued for Partition {
         vec![
             entry
                 .privileges(PRIVILEGES)
-                .shown_by("`groups_that_cannot_reach_each_other` in tests/network.rs: users ask one service"),
+                .shown_by("`groups_that_cannot_reach_each_other` in tests/network/main.rs: users ask one service"),
         ]
     }
 }
@@ -75,7 +75,18 @@ impl Catalogued for DnsFailure {
         vec![
             entry
                 .privileges(PRIVILEGES)
-                .shown_by("`names_are_not_found` in tests/network.rs: product looks up no names"),
+                .shown_by("`names_are_not_found` in tests/network/names.rs: product looks up no names"),
+        ]
+    }
+}
+
+impl Catalogued for DnsDelay {
+    fn entries() -> Vec<Entry> {
+        let examples = [network("product").dns_delay(SLOW)];
+        vec![
+            Entry::new("names found late, over UDP", "`network(\"a\").dns_delay(2.secs())`", examples)
+                .privileges("root, or a helper container; a kernel with `nfnetlink_queue`")
+                .shown_by("`names_are_found_late` in tests/network/names.rs: product looks up no names"),
         ]
     }
 }

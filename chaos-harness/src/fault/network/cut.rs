@@ -51,7 +51,7 @@ impl FaultKind for Cut {
     }
 
     fn check_machine(&self) -> Result<(), FaultError> {
-        rules::check(&self.describe(), INSTEAD, &rules::trial(Self::action(self.reject)))
+        rules::check(&self.describe(), INSTEAD, rules::trial(Self::action(self.reject)))
     }
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {

@@ -70,7 +70,7 @@ impl FaultKind for NetworkLoss {
     }
 
     fn check_machine(&self) -> Result<(), FaultError> {
-        rules::check(&self.describe(), INSTEAD, &rules::trial(self.action()))
+        rules::check(&self.describe(), INSTEAD, rules::trial(self.action()))
     }
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {

@@ -1,12 +1,14 @@
 //! Packets arrive late, twice, out of order or damaged.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chaos_harness_netns::{Job, Netem, NetnsError, Packets, Shaping};
+use chaos_harness_netns::{Counted, Job, Netem, Packets, Shaping};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::in_networks::{Look, Treatment, treat};
 use super::{NetworkPlace, Ways, rules, shapes, traffic};
 use crate::environment::Environment;
 use crate::fault::link::fresh_name;
@@ -14,6 +16,7 @@ use crate::fault::{Attestation, FaultError, FaultKind, Injected, Instances, Link
 use crate::link::toxic::Latency;
 use crate::link::{Direction, Toxic};
 use crate::runtime::{Capability, RuntimeError, TargetNetwork};
+use crate::safety::undo::UndoLog;
 use crate::topology::{InstanceId, Protocol, Topology};
 
 const INSTEAD: &str = "use `link(..).latency(..)`, or `link(..).udp()` for datagrams";
@@ -82,22 +85,16 @@ impl NetemFault {
         Some(LinkFault { caller: self.place.on.service.clone(), callee, toxic })
     }
 
-    async fn inject_in_kernel(&self, environment: &Environment) -> Result<InjectedNetem, FaultError> {
-        let mut injected = InjectedNetem { name: fresh_name(), targets: Vec::new() };
+    async fn inject_in_kernel(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
+        let mut packets = BTreeMap::new();
         for id in self.place.on.ids(environment.topology())? {
-            let packets = self.packets(&id, environment).await?;
-            if let Err(error) = injected.add(id, packets, self.netem(), environment).await {
-                // All or nothing: those that were shaped are taken back.
-                injected.roll_back(environment).await?;
-                return Err(match error {
-                    RuntimeError::Network(error @ NetnsError::Missing { .. }) => {
-                        rules::lacking(&self.describe(), INSTEAD, error)
-                    }
-                    other => other.into(),
-                });
-            }
+            let of_id = self.packets(&id, environment).await?;
+            packets.insert(id, of_id);
         }
-        Ok(injected)
+        let ids: Vec<InstanceId> = packets.keys().cloned().collect();
+        let shaped = Shaped { name: fresh_name(), netem: self.netem(), packets, before: BTreeMap::new() };
+        let treated = treat(shaped, ids, environment).await;
+        treated.map_err(|error| rules::refusal(&self.describe(), INSTEAD, error))
     }
 
     /// What `id` sends to the peer; nothing in particular without one.
@@ -172,14 +169,14 @@ impl FaultKind for NetemFault {
         if self.on_link().is_some() {
             return Ok(());
         }
-        rules::check(&self.describe(), INSTEAD, &self.trial())
+        rules::check(&self.describe(), INSTEAD, self.trial().check())
     }
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
-        let Some(on_link) = self.on_link() else { return Ok(Box::new(self.inject_in_kernel(environment).await?)) };
+        let Some(on_link) = self.on_link() else { return self.inject_in_kernel(environment).await };
         let reason = if environment.runtime().capabilities().contains(&Capability::NetworkNamespace) {
             match self.inject_in_kernel(environment).await {
-                Ok(injected) => return Ok(Box::new(injected)),
+                Ok(injected) => return Ok(injected),
                 Err(FaultError::Kernel { source, .. }) => source.to_string(),
                 Err(error) => return Err(error),
             }
@@ -190,66 +187,43 @@ impl FaultKind for NetemFault {
     }
 }
 
-struct InjectedNetem {
+struct Shaped {
     name: String,
-    targets: Vec<(InstanceId, TargetNetwork, Vec<Packets>, u64)>,
-}
-
-impl InjectedNetem {
-    async fn add(
-        &mut self,
-        id: InstanceId,
-        packets: Vec<Packets>,
-        netem: Netem,
-        environment: &Environment,
-    ) -> Result<(), RuntimeError> {
-        let network = environment.runtime().network(&id).await?;
-        self.targets.push((id, network.clone(), packets.clone(), 0));
-        let log = environment.runtime().undo_log();
-        shapes::add(&network, log, &self.name, (packets.clone(), netem)).await?;
-        let before = shapes::count(&network, &packets).await?.unwrap_or(0);
-        if let Some(target) = self.targets.last_mut() {
-            target.3 = before;
-        }
-        Ok(())
-    }
+    netem: Netem,
+    packets: BTreeMap<InstanceId, Vec<Packets>>,
+    /// How many had been shaped as this is before, for other faults.
+    before: BTreeMap<TargetNetwork, u64>,
 }
 
 #[async_trait]
-impl Injected for InjectedNetem {
-    fn mechanism(&self) -> String {
-        let places: Vec<String> = self.targets.iter().map(|(_, network, ..)| network.to_string()).collect();
-        format!("netem {}", places.join(", "))
+impl Treatment for Shaped {
+    const MEANS: &str = "netem";
+
+    async fn begin(&mut self, id: &InstanceId, network: &TargetNetwork, log: &UndoLog) -> Result<(), RuntimeError> {
+        let packets = self.packets.get(id).cloned().unwrap_or_default();
+        shapes::add(network, log, &self.name, (packets.clone(), self.netem)).await?;
+        let before = shapes::count(network, &packets).await?.unwrap_or(0);
+        self.before.insert(network.clone(), before);
+        Ok(())
     }
 
-    async fn attest(&mut self, _: &Environment) -> Attestation {
-        let mut shaped = 0;
-        for (id, network, packets, before) in &self.targets {
-            match shapes::count(network, packets).await {
-                // A discipline that was made anew for another fault has begun anew.
-                Ok(Some(now)) => shaped += now.checked_sub(*before).unwrap_or(now),
-                Ok(None) => return Attestation::not_shown(format!("the network of {id} was replaced meanwhile")),
-                Err(error) => return Attestation::not_shown(error.to_string()),
-            }
+    async fn look(&mut self, id: &InstanceId, network: &TargetNetwork) -> Result<Look, RuntimeError> {
+        if !shapes::has(network, &self.name).await {
+            return Ok(Look { is_there: false, counted: None });
         }
-        Attestation::when(shaped > 0, format!("{shaped} packets passed netem"))
+        let now = shapes::count(network, self.packets.get(id).map_or(&[], Vec::as_slice)).await?;
+        let before = self.before.get(network).copied().unwrap_or(0);
+        // A discipline that was made anew for another fault has begun anew.
+        let counted = now.map(|now| now.checked_sub(before).unwrap_or(now));
+        Ok(Look { is_there: now.is_some(), counted: counted.map(|shaped| Counted { seen: shaped, bitten: shaped }) })
     }
 
-    async fn roll_back(&mut self, environment: &Environment) -> Result<(), FaultError> {
-        let mut first_error = None;
-        for (_, network, ..) in &self.targets {
-            let removed = shapes::remove(network, environment.runtime().undo_log(), &self.name).await;
-            first_error = first_error.or(removed.err());
-        }
-        first_error.map_or(Ok(()), |error| Err(error.into()))
+    async fn end(&mut self, network: &TargetNetwork, log: &UndoLog) -> Result<(), RuntimeError> {
+        shapes::remove(network, log, &self.name).await
     }
 
-    async fn attest_gone(&mut self, _: &Environment) -> Attestation {
-        let mut still = 0;
-        for (_, network, ..) in &self.targets {
-            still += usize::from(shapes::has(network, &self.name).await);
-        }
-        Attestation::when(still == 0, format!("netem for it in {still} of {} networks", self.targets.len()))
+    fn words(&self, shaped: Counted) -> String {
+        format!("{} packets passed netem", shaped.bitten)
     }
 }
 

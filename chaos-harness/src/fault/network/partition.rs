@@ -68,7 +68,7 @@ impl FaultKind for Partition {
     }
 
     fn check_machine(&self) -> Result<(), FaultError> {
-        rules::check(&self.describe(), INSTEAD, &rules::trial(Cut::action(self.reject)))
+        rules::check(&self.describe(), INSTEAD, rules::trial(Cut::action(self.reject)))
     }
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {

@@ -48,7 +48,7 @@ impl FaultKind for NetworkRate {
     }
 
     fn check_machine(&self) -> Result<(), FaultError> {
-        rules::check(&self.describe(), INSTEAD, &rules::trial(Action::Limit(self.rate)))
+        rules::check(&self.describe(), INSTEAD, rules::trial(Action::Limit(self.rate)))
     }
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {

@@ -45,16 +45,23 @@ pub(crate) async fn perform(
     job: &Job,
 ) -> Result<Done, RuntimeError> {
     let docker = connect().await?;
-    let target = match docker.inspect_container(container, None).await {
-        Err(error) if status_code(&error) == Some(404) => return Err(NetnsError::Gone.into()),
-        other => other.map_err(engine(format!("inspect container {container}")))?,
-    };
-    if target.state.as_ref().and_then(|state| state.running) != Some(true) {
-        return Err(NetnsError::Gone.into());
-    }
-    let body = ContainerCreateBody {
+    let job = serde_json::to_string(job).map_err(engine("write a job down"))?;
+    let helper = create(&docker, container, body(container, image, labels, vec![job])).await?;
+    let outcome = run(&docker, &helper).await;
+    remove_containers(&docker, &[helper]).await?;
+    outcome
+}
+
+/// What a helper in the network of `container` is made of.
+pub(super) fn body(
+    container: &str,
+    image: &str,
+    labels: &BTreeMap<String, String>,
+    arguments: Vec<String>,
+) -> ContainerCreateBody {
+    ContainerCreateBody {
         image: Some(image.to_owned()),
-        cmd: Some(vec![serde_json::to_string(job).map_err(engine("write a job down"))?]),
+        cmd: Some(arguments),
         labels: Some(labels.clone().into_iter().collect()),
         host_config: Some(HostConfig {
             network_mode: Some(format!("container:{container}")),
@@ -64,12 +71,24 @@ pub(crate) async fn perform(
             ..HostConfig::default()
         }),
         ..ContainerCreateBody::default()
+    }
+}
+
+/// Makes a helper for `container`, which has to run; its id.
+pub(super) async fn create(
+    docker: &Docker,
+    container: &str,
+    body: ContainerCreateBody,
+) -> Result<String, RuntimeError> {
+    let target = match docker.inspect_container(container, None).await {
+        Err(error) if status_code(&error) == Some(404) => return Err(NetnsError::Gone.into()),
+        other => other.map_err(engine(format!("inspect container {container}")))?,
     };
+    if target.state.as_ref().and_then(|state| state.running) != Some(true) {
+        return Err(NetnsError::Gone.into());
+    }
     let made = docker.create_container(None::<CreateContainerOptions>, body).await;
-    let helper = made.map_err(engine("create the network helper"))?.id;
-    let outcome = run(&docker, &helper).await;
-    remove_containers(&docker, &[helper]).await?;
-    outcome
+    Ok(made.map_err(engine("create the network helper"))?.id)
 }
 
 async fn run(docker: &Docker, helper: &str) -> Result<Done, RuntimeError> {
@@ -80,9 +99,14 @@ async fn run(docker: &Docker, helper: &str) -> Result<Done, RuntimeError> {
     let logs = docker.logs(helper, Some(options)).try_collect::<Vec<_>>().await;
     let logs = logs.map_err(engine("read what the network helper says"))?;
     let text: String = logs.iter().map(|chunk| String::from_utf8_lossy(chunk.as_ref()).into_owned()).collect();
+    outcome_of(&text)
+}
+
+/// What came of a job, as a helper says it.
+pub(super) fn outcome_of(text: &str) -> Result<Done, RuntimeError> {
     let outcome: Result<Result<Done, NetnsError>, _> = serde_json::from_str(text.trim());
     match outcome {
         Ok(outcome) => Ok(outcome?),
-        Err(_) => Err(RuntimeError::Engine { action: "run the network helper".to_owned(), reason: text }),
+        Err(_) => Err(RuntimeError::Engine { action: "run the network helper".to_owned(), reason: text.to_owned() }),
     }
 }

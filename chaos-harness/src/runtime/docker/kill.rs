@@ -3,21 +3,15 @@
 //! The engine takes a kill through its API for a wish that the container be down, and does not apply the
 //! restart policy. A signal from outside the engine is a crash to it, which is what the fault means.
 
-use std::time::Duration;
-
 use bollard::Docker;
 use bollard::models::RestartPolicyNameEnum;
 use bollard::query_parameters::KillContainerOptionsBuilder;
 use rustix::process::{Pid, kill_process};
 
 use super::client::engine;
+use super::stand_in::StandIns;
 use crate::runtime::{RuntimeError, Signal};
 use crate::topology::InstanceId;
-
-/// The engine's own first delay before a restart.
-const DELAY: Duration = Duration::from_millis(100);
-/// How long a process may take to end of a signal before its restart is nobody's business.
-const ENDS_WITHIN: Duration = Duration::from_secs(30);
 
 /// Sends `signal` to process `pid` where this machine runs it for `container` and permits it.
 /// Returns whether it did.
@@ -51,8 +45,8 @@ pub(super) fn service(init: u32) -> u32 {
 /// stands in for the restart policy that the engine does not apply.
 pub(super) async fn through_engine(
     docker: &Docker,
-    name: &str,
-    id: &InstanceId,
+    stand_ins: &StandIns,
+    (name, id): (&str, &InstanceId),
     signal: Signal,
 ) -> Result<String, RuntimeError> {
     let details = docker.inspect_container(name, None).await.map_err(engine(format!("inspect {id}")))?;
@@ -62,26 +56,6 @@ pub(super) async fn through_engine(
     if policy != Some(RestartPolicyNameEnum::ALWAYS) {
         return Ok(format!("{signal} through the engine"));
     }
-    let (docker, name) = (docker.clone(), name.to_owned());
-    tokio::spawn(async move {
-        if tokio::time::timeout(ENDS_WITHIN, ended(&docker, &name)).await.is_err() {
-            return;
-        }
-        tokio::time::sleep(DELAY).await;
-        if let Err(error) = docker.start_container(&name, None).await {
-            tracing::error!(%error, container = name, "could not be started again");
-        }
-    });
+    stand_ins.stand_in(docker.clone(), name.to_owned(), id);
     Ok(format!("{signal} through the engine; restarted by the harness in its stead"))
-}
-
-/// Waits until the container does not run.
-async fn ended(docker: &Docker, name: &str) {
-    loop {
-        let details = docker.inspect_container(name, None).await.ok();
-        if details.and_then(|details| details.state?.running) != Some(true) {
-            return;
-        }
-        tokio::time::sleep(DELAY / 2).await;
-    }
 }

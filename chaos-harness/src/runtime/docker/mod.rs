@@ -11,11 +11,13 @@ mod existing;
 mod helper;
 mod image;
 mod kill;
+mod leased;
 mod ledger;
 mod memory;
 mod network;
 mod pressure;
 mod resources;
+mod stand_in;
 mod sweep;
 mod undo;
 
@@ -37,6 +39,7 @@ use tokio::sync::{RwLock, broadcast};
 use tokio::task::JoinHandle;
 
 pub(crate) use helper::perform;
+pub(crate) use leased::{Leased, delay_names};
 pub(super) use sweep::{remove_environment, sweep};
 pub(crate) use undo::undo;
 
@@ -71,6 +74,7 @@ pub(crate) struct DockerRuntime {
     offline: tokio::sync::Mutex<ledger::Offline>,
     pressers: tokio::sync::Mutex<pressure::Pressers>,
     out_of_memory: memory::OutOfMemory,
+    stand_ins: stand_in::StandIns,
 }
 
 /// A started instance; testcontainers' handle removes the container when it is dropped.
@@ -113,6 +117,7 @@ impl DockerRuntime {
             offline: tokio::sync::Mutex::default(),
             pressers: tokio::sync::Mutex::default(),
             out_of_memory,
+            stand_ins: stand_in::StandIns::default(),
         })
     }
 
@@ -178,8 +183,7 @@ impl DockerRuntime {
 
     /// Takes a step back, and notes that.
     async fn take(&self, step: UndoStep) -> Result<(), RuntimeError> {
-        step.take().await?;
-        Ok(self.undo.done(&step)?)
+        self.undo.take(&step).await
     }
 
     /// The first process of an instance that runs, and its container.
@@ -187,6 +191,10 @@ impl DockerRuntime {
         let pid = self.status(id).await?.pid;
         let pid = pid.ok_or_else(|| RuntimeError::NotRunning { instance: id.clone(), action })?;
         Ok((pid, self.container(id).await?))
+    }
+
+    async fn signal_through_engine(&self, id: &InstanceId, signal: Signal) -> Result<String, RuntimeError> {
+        kill::through_engine(&self.docker, &self.stand_ins, (&self.name(id), id), signal).await
     }
 
     /// Waits until the engine has noticed that process `pid` is gone.
@@ -266,6 +274,7 @@ impl Runtime for DockerRuntime {
         let seconds = i32::try_from(grace.as_secs_f64().ceil() as i64).unwrap_or(i32::MAX);
         let options = StopContainerOptionsBuilder::new().t(seconds).build();
         self.undo.note(self.undo_of_stop(id).await?)?;
+        self.stand_ins.call_off(id).await;
         match self.docker.stop_container(&self.name(id), Some(options)).await {
             // 304: it had stopped already.
             Err(error) if status_code(&error) != Some(304) => Err(engine(format!("stop {id}"))(error)),
@@ -280,8 +289,7 @@ impl Runtime for DockerRuntime {
             self.wait_for_end(id, pid).await?;
             return Ok(Killed { mechanism: format!("SIGKILL to process {pid}") });
         }
-        let mechanism = kill::through_engine(&self.docker, &self.name(id), id, Signal::Kill).await?;
-        Ok(Killed { mechanism })
+        Ok(Killed { mechanism: self.signal_through_engine(id, Signal::Kill).await? })
     }
 
     async fn signal(&self, id: &InstanceId, signal: Signal) -> Result<Signalled, RuntimeError> {
@@ -292,7 +300,7 @@ impl Runtime for DockerRuntime {
         let wont = Wont::of(pid, signal);
         let mechanism = match kill::process(pid, &container, signal)? {
             true => format!("{signal} to process {pid}"),
-            false => kill::through_engine(&self.docker, &self.name(id), id, signal).await?,
+            false => self.signal_through_engine(id, signal).await?,
         };
         Ok(Signalled { mechanism, pid: Some(pid), wont })
     }
@@ -354,6 +362,7 @@ impl Runtime for DockerRuntime {
 
     async fn destroy(&self) -> Result<(), RuntimeError> {
         self.listener.abort();
+        self.stand_ins.call_off_all().await;
         drop(self.starting.write().await);
         let handles: Vec<Instance> = {
             let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);

@@ -23,7 +23,7 @@ pub use pending::{Pending, pending};
 pub use step::UndoStep;
 
 use crate::folders::undo_dir;
-use crate::runtime::{EnvironmentId, RuntimeKind, owner_of_this_process};
+use crate::runtime::{EnvironmentId, RuntimeError, RuntimeKind, owner_of_this_process};
 
 /// Given to an experiment to end by itself before it is ended from outside.
 const GRACE: Duration = Duration::from_secs(60);
@@ -123,6 +123,15 @@ impl UndoLog {
         Ok(())
     }
 
+    /// Takes `step`, and notes that it was taken.
+    ///
+    /// # Errors
+    /// When the change may still be there, or that it is not cannot be written; taking it again is safe.
+    pub(crate) async fn take(&self, step: &UndoStep) -> Result<(), RuntimeError> {
+        step.take().await?;
+        Ok(self.done(step)?)
+    }
+
     /// Takes every step that is noted, the newest first; goes on past one that fails.
     ///
     /// # Errors
@@ -130,8 +139,7 @@ impl UndoLog {
     pub async fn revert(&self) -> Result<(), UndoError> {
         let mut failed = Vec::new();
         for step in self.noted().iter().rev() {
-            let taken = step.take().await.map_err(|error| error.to_string());
-            if let Err(reason) = taken.and_then(|()| self.done(step).map_err(|error| error.to_string())) {
+            if let Err(reason) = self.take(step).await {
                 failed.push(format!("{step} ({reason})"));
             }
         }

@@ -1,7 +1,9 @@
 //! Faults in the network namespaces of real containers: who still reaches whom, and that nothing stays.
 #![allow(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod names;
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -14,8 +16,9 @@ use chaos_harness::prelude::*;
 use chaos_harness::runtime::RuntimeKind;
 use chaos_harness::topology::InstanceId;
 use chaos_harness_netns::Namespace;
-use common::inside::{ask_name, may_enter, namespace};
+use common::inside::{may_enter, namespace};
 use common::{docker, eventually, not_run, on, product, start};
+use names::time_to_find;
 
 const SHORT: Duration = Duration::from_millis(400);
 
@@ -171,27 +174,6 @@ async fn lossy_goes(environment: &Environment, mut lossy: Box<dyn Injected>) {
 }
 
 #[test]
-fn names_are_not_found() {
-    on_containers(|kind| async move {
-        let environment = start(kind, three()).await;
-        assert_eq!(ask_name(&environment, "order", SHORT * 4).await, Ok(()));
-        let refused = [ErrorKind::ConnectionRefused, ErrorKind::PermissionDenied];
-        for (fault, met) in [
-            (network("order").dns_silent(), &[ErrorKind::WouldBlock][..]),
-            (network("order").dns_refused(), &refused[..]),
-        ] {
-            let mut fault = inject(&environment, fault).await;
-            let asked = ask_name(&environment, "order", SHORT * 4).await.unwrap_err();
-            assert!(met.contains(&asked), "{asked:?}");
-            assert!(fault.attest(&environment).await.shown);
-            undo(&environment, fault).await;
-            assert_eq!(ask_name(&environment, "order", SHORT * 4).await, Ok(()));
-        }
-        environment.destroy().await.unwrap();
-    });
-}
-
-#[test]
 fn a_target_that_is_gone_has_nothing_to_undo() {
     on_containers(|kind| async move {
         let environment = start(kind, three()).await;
@@ -205,19 +187,42 @@ fn a_target_that_is_gone_has_nothing_to_undo() {
 }
 
 #[test]
-fn an_instance_that_was_started_anew_is_not_said_to_be_bitten() {
+fn an_instance_that_is_started_anew_is_followed() {
     on_containers(|kind| async move {
         let environment = start(kind, three()).await;
         let mut cut = inject(&environment, network("order").cut()).await;
+        let late = Duration::from_millis(300);
+        let mut slow = inject(&environment, network("order").dns_delay(late)).await;
         assert!(!users(&environment, "order").await);
+        assert!(cut.attest(&environment).await.shown);
         let id = InstanceId::new("order", 1);
         environment.runtime().stop(&id, Duration::ZERO).await.unwrap();
-        environment.runtime().start_again(&id).await.unwrap();
         let bite = cut.attest(&environment).await;
         assert!(!bite.shown && bite.looked_at.contains("was replaced meanwhile"), "{}", bite.looked_at);
+        environment.runtime().start_again(&id).await.unwrap();
+        let since = Instant::now();
+        while cut.attest(&environment).await.looked_at.contains("was replaced meanwhile") {
+            assert!(since.elapsed() < SHORT * 4, "the rules do not come back");
+        }
+        eprintln!("the rules are there again {:?} after the start", since.elapsed());
+        eventually("it is cut off again", || async { cut_off(&environment, "order").await }).await;
+        assert!(time_to_find(&environment, "order").await >= late);
+        for (fault, words) in [(&mut cut, " packets dropped"), (&mut slow, " questions over UDP held back")] {
+            let bite = fault.attest(&environment).await;
+            let again = format!("{words}; done again after 1 restart(s)");
+            assert!(bite.shown && bite.looked_at.ends_with(&again), "{}", bite.looked_at);
+        }
+        slow.roll_back(&environment).await.unwrap();
         undo(&environment, cut).await;
+        assert!(time_to_find(&environment, "order").await < late);
+        eventually("users reach it again", || users(&environment, "order")).await;
         environment.destroy().await.unwrap();
     });
+}
+
+/// Whether nothing passes between `service` and its link.
+async fn cut_off(environment: &Environment, service: &str) -> bool {
+    !users(environment, service).await && call(environment, service, "inventory").await == Met::Nothing
 }
 
 #[test]
@@ -265,6 +270,7 @@ fn what_makes_no_sense_is_refused() {
         (network("order").peer("product").latency(1.secs()), "link order -> product was not declared"),
         (network("order").jittery_latency(1.secs(), 2.secs()), "`packets delayed by 1s +/- 2s on order outwards`: a j"),
         (network("order").reorder(0.1, 0.secs()), "`packets 10% reordered on order outwards`: a latency of 0s"),
+        (network("order").dns_delay(0.secs()), "`names answered 0s later on order`: a delay of 0s is outside above 0s"),
         (network("order").rate(0), "`packets beyond 0 B/s dropped on order`: a rate of 0"),
         (partition([["order"]]), "these groups make no partition: it takes two groups at least"),
         (partition([["order"], ["order"]]), "these groups make no partition: `order` is named twice"),
@@ -316,6 +322,15 @@ fn with_a_helper_alone() {
         assert_eq!(docker(&["ps", "--all", "--quiet", "--filter", &label]).lines().count(), 3, "no helper stays");
         undo(&environment, cut).await;
         assert_eq!(call(&environment, "order", "inventory").await, Met::Answer);
+        let late = Duration::from_millis(300);
+        let mut slow = inject(&environment, network("order").dns_delay(late)).await;
+        let during = time_to_find(&environment, "order").await;
+        let bite = slow.attest(&environment).await;
+        eprintln!("{late:?} later: {during:?}; {}; {}", bite.looked_at, slow.mechanism());
+        assert!(during >= late && bite.looked_at == "9 questions over UDP held back", "{during:?}, {bite:?}");
+        undo(&environment, slow).await;
+        assert!(time_to_find(&environment, "order").await < late);
+        assert_eq!(docker(&["ps", "--all", "--quiet", "--filter", &label]).lines().count(), 3, "no helper stays");
         let mut gone = inject(&environment, network("order").cut()).await;
         environment.runtime().stop(&InstanceId::new("order", 1), Duration::ZERO).await.unwrap();
         gone.roll_back(&environment).await.unwrap();
