@@ -91,6 +91,8 @@ fn arguments(pressure: &Pressure) -> Vec<String> {
     match pressure {
         Pressure::Cpu { threads } => vec!["cpu".to_owned(), threads.to_string()],
         Pressure::Memory { bytes } => vec!["memory".to_owned(), bytes.to_string()],
+        // One is the program itself.
+        Pressure::Processes { count } => vec!["threads".to_owned(), count.saturating_sub(1).to_string()],
         Pressure::Disk { folder, permille } => vec!["disk".to_owned(), folder.clone(), permille.to_string()],
     }
 }
@@ -120,6 +122,21 @@ pub(super) async fn space(
         [total, free, ..] => Ok(Space { total: *total, free: *free }),
         _ => Err(failed(id, &said)),
     }
+}
+
+/// How long it takes to write in a folder until the disk has it: the longest of so many times.
+pub(super) async fn sync_time(
+    docker: &Docker,
+    container: &str,
+    id: &InstanceId,
+    folder: &str,
+    times: u32,
+) -> Result<Duration, RuntimeError> {
+    let arguments = vec!["sync".to_owned(), folder.to_owned(), times.to_string()];
+    let (mut presser, said) = run(docker, container, id, arguments).await?;
+    let _ = presser.lease.shutdown().await;
+    let took = said.lines().filter_map(|line| line.strip_prefix("took ")?.trim().parse().ok());
+    took.max().map(Duration::from_nanos).ok_or_else(|| failed(id, &said))
 }
 
 fn failed(id: &InstanceId, said: &str) -> RuntimeError {
