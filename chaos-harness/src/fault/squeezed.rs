@@ -146,6 +146,8 @@ impl Squeeze {
         if let Some(error) = &*self.failure.lock() {
             return Ok((false, format!("{}: {error}", self.id)));
         }
+        // What was closed a moment ago is not left to it for long.
+        self.once()?;
         let mut most: Option<(u64, String)> = None;
         let mut bitten = true;
         for (process, Held { before, .. }) in self.held.lock().clone() {

@@ -16,7 +16,7 @@ fn what_is_left_of_the_limit_on_processes_is_left_to_the_service() {
         let (before, mut limit) = (usage().await, inject(&environment, target("product").process_limit(200)).await);
         let mut stress = inject(&environment, target("product").process_stress(0.9)).await;
         let (bite, pressed) = (stress.attest(&environment).await, usage().await);
-        let each = (pressed.memory - before.memory) / (pressed.processes - before.processes) >> 10;
+        let each = (pressed.memory - before.memory) / (pressed.processes - before.processes) / 1024;
         eprintln!("{} processes before, {each} KiB for each more; {}", before.processes, bite.looked_at);
         assert!((175..=185).contains(&pressed.processes) && bite.shown, "{pressed:?}: {}", bite.looked_at);
         ask(&environment, "/stress/threads?amount=10").await.unwrap();
