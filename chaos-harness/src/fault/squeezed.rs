@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::future::join_all;
@@ -19,6 +19,8 @@ use crate::topology::InstanceId;
 
 /// How long what a process closes may be open to it again.
 const PERIOD: Duration = Duration::from_millis(20);
+/// How long the processes may go on closing what they were about to close.
+const SETTLES_WITHIN: Duration = Duration::from_secs(1);
 
 /// What is left to every process that is held: processes are of the machine, and so is this.
 static LEDGER: Mutex<Ledger<Process>> = Mutex::new(Ledger::new());
@@ -64,11 +66,22 @@ impl Squeeze {
         Ok(())
     }
 
-    /// Leaves every process as little as is due; whether there was one that was not held before.
+    /// Returns when the processes have closed what they were about to close: each such thing makes room for another.
+    async fn settle(&self) -> Result<(), RuntimeError> {
+        let since = Instant::now();
+        let mut is_changing = true;
+        while is_changing && since.elapsed() < SETTLES_WITHIN {
+            tokio::time::sleep(PERIOD).await;
+            is_changing = self.once()?;
+        }
+        Ok(())
+    }
+
+    /// Leaves every process as little as is due; whether that changed anything.
     fn once(&self) -> Result<bool, RuntimeError> {
         let (mut held, mut ledger) = (self.held.lock(), LEDGER.lock());
         let is_first = held.is_empty();
-        let mut anew = false;
+        let mut changed = false;
         for (process, parent) in self.root.process.family() {
             let Some(descriptors) = process.descriptors()? else { continue };
             if !held.contains_key(&process) {
@@ -78,14 +91,15 @@ impl Squeeze {
                 self.runtime.undo_log().note(self.undo(process, before))?;
                 let hold = ledger.add(&process, self.left, Some(before));
                 held.insert(process, Held { hold: Some(hold), before });
-                anew = true;
+                changed = true;
             }
             let wanted = limit(&ledger, process, &descriptors);
             if wanted < descriptors.soft {
                 process.limit_descriptors(wanted)?;
+                changed = true;
             }
         }
-        Ok(anew)
+        Ok(changed)
     }
 
     fn undo(&self, process: Process, before: u64) -> UndoStep {
@@ -234,7 +248,8 @@ impl InjectedSqueeze {
         let root = runtime.process(&id).await?;
         let squeeze = Arc::new(Squeeze { id, root, left, runtime, held: Mutex::default(), failure: Mutex::default() });
         self.victims.push(Victim { squeeze: squeeze.clone(), stop: None, running: None });
-        squeeze.all()
+        squeeze.all()?;
+        squeeze.settle().await
     }
 }
 
