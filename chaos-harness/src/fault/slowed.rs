@@ -7,15 +7,30 @@ use async_trait::async_trait;
 use super::limited::resources;
 use super::{Attestation, FaultError, FaultKind, Injected, SlowDisk};
 use crate::environment::Environment;
-use crate::runtime::{Capability, Hold, Resources};
+use crate::runtime::{Capability, DiskPace, DiskWrites, Hold, Resources};
 use crate::topology::InstanceId;
 
-/// How often it is measured how long a write takes before; the longest counts.
-const TIMES: u32 = 3;
-/// A write takes at least so many times as long as before, or else nothing was slowed.
+/// How often it is measured how long the writes take before; the longest counts.
+const ROUNDS: u32 = 3;
+/// The most that is written to measure it; a pace that this does not feel is not shown to have bitten.
+const MOST_BYTES: u64 = 16 << 20;
+const MOST_TIMES: u64 = 400;
+/// They take at least so many times as long as before, or else nothing was slowed.
 const SLOWER: u32 = 2;
 /// How long the disk may be busy with what was held back, after it is held back no more.
 const QUICK_WITHIN: Duration = Duration::from_secs(10);
+
+/// What takes about half a second at such a pace. The kernel lets through at once what is due in a tenth of a second, and
+/// a write with fsync is about four operations.
+fn writes(pace: DiskPace) -> DiskWrites {
+    const PAGE: u64 = 4096;
+    match pace {
+        DiskPace::Operations(most) => {
+            DiskWrites { bytes: PAGE, times: u32::try_from((most / 8).clamp(1, MOST_TIMES)).unwrap_or(1) }
+        }
+        DiskPace::Bytes(most) => DiskWrites { bytes: (most / 2).clamp(PAGE, MOST_BYTES), times: 1 },
+    }
+}
 
 /// Slows the disks of instances; all or nothing.
 pub(super) async fn inject(environment: &Environment, fault: &SlowDisk) -> Result<Box<dyn Injected>, FaultError> {
@@ -55,7 +70,7 @@ impl InjectedSlowness {
         let SlowDisk { folder, at_most, .. } = &self.fault;
         let pid = environment.runtime().status(&id).await?.pid;
         let (_, operations) = resources.disk_now(&id, folder, *at_most).await?;
-        let before = resources.sync_time(&id, folder, TIMES).await?;
+        let before = resources.sync_time(&id, folder, writes(*at_most), ROUNDS).await?;
         let hold = resources.slow_disk(&id, folder, *at_most).await?;
         self.slowed.push(Slowed { id, hold, pid, operations, before, under: None });
         Ok(())
@@ -68,13 +83,15 @@ impl InjectedSlowness {
         if environment.runtime().status(id).await?.pid != slowed.pid {
             return Ok((None, format!("{id} has ended or was started again, and its disk is not slow")));
         }
-        let folder = &self.fault.folder;
+        let (folder, written) = (&self.fault.folder, writes(self.fault.at_most));
         let (limit, operations) = resources.disk_now(id, folder, self.fault.at_most).await?;
         if limit.measured.is_none() || limit.measured != limit.due {
             return Ok((None, format!("nothing holds back the disk of {id}")));
         }
-        let now = resources.sync_time(id, folder, 1).await?;
-        let took = format!("a write of 4 KiB with fsync took {} ms before and {} ms now", millis(*before), millis(now));
+        let now = resources.sync_time(id, folder, written, 1).await?;
+        let DiskWrites { bytes, times } = written;
+        let what = format!("{times} write(s) of {} KiB with fsync took", bytes >> 10);
+        let took = format!("{what} {} ms before and {} ms now", millis(*before), millis(now));
         let sent = operations.saturating_sub(slowed.operations);
         let what = format!("{folder} of {id}: {took}, {sent} operations since");
         Ok((Some(now).filter(|now| *now >= SLOWER * *before), what))
@@ -95,10 +112,13 @@ impl InjectedSlowness {
         let (None, Some(under)) = (limit.due, under) else { return Ok((true, format!("{id} has its disk back"))) };
         let since = Instant::now();
         loop {
-            let now = resources.sync_time(id, &self.fault.folder, 1).await?;
+            let now = resources.sync_time(id, &self.fault.folder, writes(self.fault.at_most), 1).await?;
             let is_quick = now * SLOWER <= *under;
             if is_quick || since.elapsed() > QUICK_WITHIN {
-                return Ok((is_quick, format!("a write in {} of {id} takes {} ms", self.fault.folder, millis(now))));
+                return Ok((
+                    is_quick,
+                    format!("the same in {} of {id} takes {} ms again", self.fault.folder, millis(now)),
+                ));
             }
         }
     }

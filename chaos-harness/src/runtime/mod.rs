@@ -35,7 +35,7 @@ pub use choice::{Choice, RuntimeChoice, choose};
 pub use error::RuntimeError;
 pub use live::{Descriptors, Process, ProcessUndo, TargetProcess};
 pub use resources::{
-    CPU_PERIOD, ConnectionNow, DiskPace, Hold, Limit, LimitNow, Pressure, Resource, Resources, Space, Usage,
+    CPU_PERIOD, ConnectionNow, DiskPace, DiskWrites, Hold, Limit, LimitNow, Pressure, Resource, Resources, Space, Usage,
 };
 pub use session::EnvironmentId;
 pub(crate) use session::{ask_owner_to_end, is_owner_alive, is_owner_gone, owner_of_this_process};

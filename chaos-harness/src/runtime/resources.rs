@@ -111,6 +111,15 @@ pub enum DiskPace {
     Bytes(u64),
 }
 
+/// What is written to measure how fast a disk is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskWrites {
+    /// So many bytes, until the disk has them,
+    pub bytes: u64,
+    /// and that so often, one after the other.
+    pub times: u32,
+}
+
 /// A file system, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
@@ -211,11 +220,17 @@ pub trait Resources: Send + Sync {
     /// As for [`slow_disk`](Self::slow_disk).
     async fn disk_now(&self, id: &InstanceId, folder: &str, pace: DiskPace) -> Result<(LimitNow, u64), RuntimeError>;
 
-    /// How long it takes inside an instance to write 4 KiB in a folder until the disk has them: the longest of so many.
+    /// How long `writes` in a folder take inside an instance: the longest of so many rounds.
     ///
     /// # Errors
     /// An unknown instance, one that does not run, or a folder in which nothing can be written.
-    async fn sync_time(&self, id: &InstanceId, folder: &str, times: u32) -> Result<Duration, RuntimeError>;
+    async fn sync_time(
+        &self,
+        id: &InstanceId,
+        folder: &str,
+        writes: DiskWrites,
+        rounds: u32,
+    ) -> Result<Duration, RuntimeError>;
 
     /// What there is of the file system of a folder.
     ///

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chaos_harness::environment::Environment;
 use chaos_harness::fault::{FaultKind, target};
 use chaos_harness::prelude::*;
-use chaos_harness::runtime::{DiskPace, LimitNow, RuntimeKind};
+use chaos_harness::runtime::{DiskPace, DiskWrites, LimitNow, RuntimeKind};
 use chaos_harness::safety::undo::UndoStep;
 use chaos_harness::topology::InstanceId;
 
@@ -26,8 +26,9 @@ fn may() -> bool {
     may
 }
 
-async fn sync_time(environment: &Environment) -> Duration {
-    resources(environment).sync_time(&first(), "/disk", 1).await.unwrap()
+async fn sync_time(environment: &Environment, folder: &str) -> Duration {
+    let page = DiskWrites { bytes: 4096, times: 1 };
+    resources(environment).sync_time(&first(), folder, page, 3).await.unwrap()
 }
 
 async fn now(environment: &Environment, pace: DiskPace) -> LimitNow {
@@ -63,7 +64,7 @@ fn a_slow_disk_is_slow_for_its_service_alone() {
         assert!(bite.shown && slowed > Duration::from_millis(200) && slowed > 3 * free, "{}", bite.looked_at);
         assert!(slowed_beside < slowed, "others are not slowed: {slowed_beside:?}");
         // In memory nothing is slow.
-        assert!(resources(&environment).sync_time(&first(), "/data", 3).await.unwrap() < Duration::from_millis(100));
+        assert!(sync_time(&environment, "/data").await < Duration::from_millis(100));
         slow.roll_back(&environment).await.unwrap();
         slow.roll_back(&environment).await.unwrap();
         let gone = slow.attest_gone(&environment).await;
@@ -84,10 +85,12 @@ fn a_bandwidth_is_what_it_says() {
     }
     on(RuntimeKind::Docker, |kind| async move {
         let environment = start(kind, stressed(on_disk)).await;
-        for (rate, amount) in [(64 << 10, 64), (256 << 10, 256)] {
+        for (rate, amount) in [(64 << 10, 64), (256 << 10, 256), (16 << 20, 16 << 10)] {
             let mut slow = inject(&environment, target("product").disk_bandwidth("/disk", rate)).await;
             let took = ask(&environment, &format!("/stress/sync?amount={amount}")).await.unwrap();
-            eprintln!("{amount} KiB at {} KiB a second took {took:?}", rate >> 10);
+            let bite = slow.attest(&environment).await;
+            eprintln!("{amount} KiB at {} KiB a second took {took:?}; {}", rate >> 10, bite.looked_at);
+            assert!(bite.shown, "{}", bite.looked_at);
             assert!((0.7..3.0).contains(&took.as_secs_f64()), "{took:?}");
             slow.roll_back(&environment).await.unwrap();
             assert!(slow.attest_gone(&environment).await.shown);
@@ -173,7 +176,7 @@ fn a_restart_ends_it_and_what_is_no_disk_cannot_be_slow() {
         assert!(!bite.shown && bite.looked_at.contains("was started again"), "{}", bite.looked_at);
         slow.roll_back(&environment).await.unwrap();
         assert!(slow.attest_gone(&environment).await.shown);
-        assert!(sync_time(&environment).await < Duration::from_millis(500));
+        assert!(sync_time(&environment, "/disk").await < Duration::from_millis(500));
         environment.destroy().await.unwrap();
     });
 }

@@ -15,7 +15,7 @@ use futures::{Stream, StreamExt};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::client::{engine, status_code};
-use crate::runtime::{Hold, Pressure, RuntimeError, Space, artifact};
+use crate::runtime::{DiskWrites, Hold, Pressure, RuntimeError, Space, artifact};
 use crate::topology::InstanceId;
 
 /// How long the program may take until it presses, also where it has little processor time.
@@ -124,15 +124,18 @@ pub(super) async fn space(
     }
 }
 
-/// How long it takes to write in a folder until the disk has it: the longest of so many times.
+/// How long it takes to write in a folder until the disk has it: the longest of so many rounds.
 pub(super) async fn sync_time(
     docker: &Docker,
     container: &str,
     id: &InstanceId,
     folder: &str,
-    times: u32,
+    writes: DiskWrites,
+    rounds: u32,
 ) -> Result<Duration, RuntimeError> {
-    let arguments = vec!["sync".to_owned(), folder.to_owned(), times.to_string()];
+    let DiskWrites { bytes, times } = writes;
+    let numbers = [bytes, u64::from(times), u64::from(rounds)].map(|number| number.to_string());
+    let arguments = [vec!["sync".to_owned(), folder.to_owned()], numbers.to_vec()].concat();
     let (mut presser, said) = run(docker, container, id, arguments).await?;
     let _ = presser.lease.shutdown().await;
     let took = said.lines().filter_map(|line| line.strip_prefix("took ")?.trim().parse().ok());

@@ -14,8 +14,8 @@ use super::client::{engine, status_code};
 use super::pressure;
 use crate::runtime::docker_undo::DockerUndo;
 use crate::runtime::{
-    CPU_PERIOD, ConnectionNow, DiskPace, Hold, Limit, LimitNow, Pressure, Resource, Resources, Runtime, RuntimeError,
-    Space, Usage,
+    CPU_PERIOD, ConnectionNow, DiskPace, DiskWrites, Hold, Limit, LimitNow, Pressure, Resource, Resources, Runtime,
+    RuntimeError, Space, Usage,
 };
 use crate::safety::undo::UndoStep;
 use crate::topology::InstanceId;
@@ -262,9 +262,15 @@ impl Resources for DockerRuntime {
         self.pace_now(id, folder, pace).await
     }
 
-    async fn sync_time(&self, id: &InstanceId, folder: &str, times: u32) -> Result<Duration, RuntimeError> {
+    async fn sync_time(
+        &self,
+        id: &InstanceId,
+        folder: &str,
+        writes: DiskWrites,
+        rounds: u32,
+    ) -> Result<Duration, RuntimeError> {
         let (_, container) = self.running(id, "measured").await?;
-        pressure::sync_time(&self.docker, &container, id, folder, times).await
+        pressure::sync_time(&self.docker, &container, id, folder, writes, rounds).await
     }
 
     async fn space(&self, id: &InstanceId, folder: &str) -> Result<Space, RuntimeError> {

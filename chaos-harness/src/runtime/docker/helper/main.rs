@@ -1,7 +1,7 @@
 //! Uses up what a container has, from inside its limits, until its standard input ends. Compiled by itself, from the
 //! standard library alone, and put into containers; no part of the crate.
 //!
-//! `cpu THREADS`, `threads SLEEPING`, `memory BYTES`, `disk FOLDER PERMILLE`, `space FOLDER`, `sync FOLDER TIMES`. It prints one line when it presses: `ready`, or
+//! `cpu THREADS`, `threads SLEEPING`, `memory BYTES`, `disk FOLDER PERMILLE`, `space FOLDER`, `sync FOLDER BYTES TIMES ROUNDS`. It prints one line when it presses: `ready`, or
 //! `error` and the reason.
 
 use std::fs::File;
@@ -56,8 +56,8 @@ fn press(args: &[String]) -> Result<Held, Error> {
             Ok(Held::Nothing)
         }
         "sync" => {
-            for _ in 0..number(2)? {
-                println!("took {}", sync(text(1))?);
+            for _ in 0..number(4)? {
+                println!("took {}", sync(text(1), number(2)?, number(3)?)?);
             }
             Ok(Held::Nothing)
         }
@@ -76,12 +76,14 @@ fn sleep(threads: u64) -> Result<Held, Error> {
     Ok(Held::Nothing)
 }
 
-/// How many nanoseconds it takes to write 4 KiB in `folder` until the disk has them.
-fn sync(folder: &str) -> Result<u128, Error> {
+/// How many nanoseconds it takes to write so many bytes in `folder` so often, each time until the disk has them.
+fn sync(folder: &str, bytes: u64, times: u64) -> Result<u128, Error> {
     let mut file = nameless(folder)?;
     let since = std::time::Instant::now();
-    file.write_all(&[1; 4096])?;
-    file.sync_all()?;
+    for _ in 0..times {
+        std::io::copy(&mut std::io::repeat(1).take(bytes), &mut file)?;
+        file.sync_all()?;
+    }
     Ok(since.elapsed().as_nanos())
 }
 
