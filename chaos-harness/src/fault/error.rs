@@ -79,10 +79,12 @@ pub enum FaultError {
         range: String,
     },
     /// A share of a limit that is not there.
-    #[error("`{fault}`: {instance} has no memory limit to take a share of; inject `.memory_limit(bytes)` on it first")]
+    #[error("`{fault}`: {instance} has no {kind} limit to take a share of; inject `.{kind}_limit(..)` on it first")]
     NoLimit {
         /// The fault.
         fault: String,
+        /// On what: `memory`, `process`.
+        kind: &'static str,
         /// The instance.
         instance: InstanceId,
     },

@@ -17,6 +17,7 @@ mod control;
 mod cpu_quota;
 mod cpu_stress;
 mod crash_loop;
+mod descriptors;
 mod disconnect;
 mod disk_full;
 mod error;
@@ -38,11 +39,15 @@ mod network;
 mod pause;
 mod pressed;
 mod process_limit;
+mod process_stress;
 mod protocol;
 mod register;
 mod restart;
 mod scale;
 mod signal;
+mod slow_disk;
+mod slowed;
+mod squeezed;
 mod stop;
 mod target_builder;
 mod together;
@@ -60,6 +65,7 @@ use catalogue::{Catalogued, Entry};
 pub use cpu_quota::CpuQuota;
 pub use cpu_stress::CpuStress;
 pub use crash_loop::CrashLoop;
+pub use descriptors::DescriptorsLeft;
 pub use disconnect::Disconnect;
 pub use disk_full::DiskFull;
 pub use error::FaultError;
@@ -79,9 +85,11 @@ pub use network::{
 };
 pub use pause::Pause;
 pub use process_limit::ProcessLimit;
+pub use process_stress::{ProcessGoal, ProcessStress};
 pub use restart::Restart;
 pub use scale::Scale;
 pub use signal::SendSignal;
+pub use slow_disk::SlowDisk;
 pub use stop::Stop;
 pub use target_builder::{TargetRef, TargetsRef, target, targets};
 pub use together::Together;
@@ -210,8 +218,14 @@ register::faults! {
     CpuStress(CpuStress) = "cpu_stress",
     /// A service has little memory left.
     MemoryStress(MemoryStress) = "memory_stress",
+    /// A service can start few more processes and threads.
+    ProcessStress(ProcessStress) = "process_stress",
+    /// A service can open nothing more.
+    Descriptors(DescriptorsLeft) = "descriptors",
     /// A volume of a service is full.
     DiskFull(DiskFull) = "disk_full",
+    /// A disk of a service is slow.
+    SlowDisk(SlowDisk) = "slow_disk",
     /// Several faults as one.
     Together(Together) = "together",
 }

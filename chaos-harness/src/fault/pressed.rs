@@ -12,7 +12,7 @@ use crate::topology::InstanceId;
 
 /// Of the processor time that its threads want, what must at least be used: the machine may be busy otherwise.
 const LEAST_CPU: f64 = 0.1;
-/// Of the memory or the part of a disk that is to be used up, what must at least be.
+/// Of the memory, the processes or the part of a disk that is to be used up, what must at least be.
 const LEAST: f64 = 0.9;
 
 /// How much is to be used up, told apart by instance: a share means something else where another limit holds.
@@ -20,6 +20,8 @@ pub(super) enum Amount {
     Same(Pressure),
     /// So many thousandths of the memory limit, over all that the instance uses.
     MemoryShare(u16),
+    /// So many thousandths of the limit on processes, over all that the instance has.
+    ProcessShare(u16),
 }
 
 /// Presses on instances; all or nothing.
@@ -44,6 +46,8 @@ struct Pressed {
     id: InstanceId,
     hold: Hold,
     pressure: Pressure,
+    /// How many processes there are to be in all; `None` where only those that were added count.
+    goal: Option<u64>,
     since: Instant,
     usage: Usage,
     space: Option<Space>,
@@ -62,14 +66,18 @@ impl InjectedPressure {
     async fn press(&mut self, environment: &Environment, id: InstanceId, amount: &Amount) -> Result<(), FaultError> {
         let resources = self.resources(environment)?;
         let usage = resources.usage(&id).await?;
+        let mut goal = None;
         let pressure = match amount {
             Amount::Same(pressure) => pressure.clone(),
             Amount::MemoryShare(permille) => {
-                let limit = resources.limit_now(&id, Resource::Memory).await?.measured;
-                let limit =
-                    limit.ok_or_else(|| FaultError::NoLimit { fault: self.fault.clone(), instance: id.clone() })?;
-                let wanted = limit / 1000 * u64::from(*permille);
-                Pressure::Memory { bytes: wanted.saturating_sub(usage.memory) }
+                let limit = self.limit(resources, &id, Resource::Memory, "memory").await?;
+                Pressure::Memory { bytes: share(limit, *permille).saturating_sub(usage.memory) }
+            }
+            Amount::ProcessShare(permille) => {
+                let limit = self.limit(resources, &id, Resource::Processes, "process").await?;
+                let wanted = share(limit, *permille);
+                goal = Some(wanted);
+                Pressure::Processes { count: wanted.saturating_sub(usage.processes) }
             }
         };
         let space = match &pressure {
@@ -77,8 +85,20 @@ impl InjectedPressure {
             _ => None,
         };
         let hold = resources.press(&id, &pressure).await?;
-        self.pressed.push(Pressed { id, hold, pressure, since: Instant::now(), usage, space });
+        self.pressed.push(Pressed { id, hold, pressure, goal, since: Instant::now(), usage, space });
         Ok(())
+    }
+
+    /// The limit to take a share of.
+    async fn limit(
+        &self,
+        resources: &dyn Resources,
+        id: &InstanceId,
+        resource: Resource,
+        kind: &'static str,
+    ) -> Result<u64, FaultError> {
+        let none = || FaultError::NoLimit { fault: self.fault.clone(), kind, instance: id.clone() };
+        resources.limit_now(id, resource).await?.measured.ok_or_else(none)
     }
 
     /// What is used up by now, and whether that is what was wanted.
@@ -90,7 +110,7 @@ impl InjectedPressure {
         }
         if let Pressure::Disk { folder, permille } = pressure {
             let now = resources.space(id, folder).await?;
-            let (used, wanted) = (now.total - now.free, now.total / 1000 * u64::from(*permille));
+            let (used, wanted) = (now.total - now.free, share(now.total, *permille));
             let enough = used as f64 >= wanted as f64 * LEAST;
             return Ok((enough, format!("{id} has {} of {} bytes free in {folder}", now.free, now.total)));
         }
@@ -110,6 +130,16 @@ impl InjectedPressure {
                 let refused = now.memory_refused.saturating_sub(pressed.usage.memory_refused);
                 let text = format!("{id} uses {} bytes, {more} more than before, refused {refused} times", now.memory);
                 (more as f64 >= *bytes as f64 * LEAST, text)
+            }
+            Pressure::Processes { count } => {
+                let more = now.processes.saturating_sub(pressed.usage.processes);
+                let refused = now.processes_refused.saturating_sub(pressed.usage.processes_refused);
+                let most = resources.limit_now(id, Resource::Processes).await?.measured;
+                let of = most.map(|most| format!(" of at most {most}")).unwrap_or_default();
+                let has = format!("{id} has {}{of} processes and threads", now.processes);
+                let (there, wanted) = pressed.goal.map_or((more, *count), |goal| (now.processes, goal));
+                let text = format!("{has}, {more} more than before, refused {refused} times");
+                (there as f64 >= wanted as f64 * LEAST, text)
             }
             Pressure::Disk { .. } => (false, String::new()),
         })
@@ -169,4 +199,9 @@ impl Injected for InjectedPressure {
         }
         Attestation::shown(format!("nothing presses on {} instance(s)", self.pressed.len()))
     }
+}
+
+/// So many thousandths of `whole`.
+fn share(whole: u64, permille: u16) -> u64 {
+    u64::try_from(u128::from(whole) * u128::from(permille) / 1000).unwrap_or(u64::MAX)
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::{
-    CpuQuota, CpuStress, CrashLoop, Disconnect, DiskFull, Injection, Instances, Kill, MemoryGoal, MemoryLimit,
-    MemoryStress, Pause, ProcessLimit, Restart, Scale, SendSignal, Stop, Together,
+    CpuQuota, CpuStress, CrashLoop, DescriptorsLeft, Disconnect, DiskFull, Injection, Instances, Kill, MemoryGoal,
+    MemoryLimit, MemoryStress, Pause, ProcessGoal, ProcessLimit, ProcessStress, Restart, Scale, SendSignal, SlowDisk,
+    Stop, Together,
 };
-use crate::runtime::Signal;
+use crate::runtime::{DiskPace, Signal};
 
 /// The service `name`, to apply a fault to; all of its instances unless [`instance`](TargetRef::instance) picks one.
 ///
@@ -198,6 +199,35 @@ impl TargetRef {
         Injection::new(MemoryStress { on: self.0, up_to: MemoryGoal::Bytes(bytes) })
     }
 
+    /// Processes and threads that sleep are started inside each instance until it has `share` of its limit, from 0.01 to 1.
+    ///
+    /// ```
+    /// use chaos_harness::fault::target;
+    ///
+    /// let stress = target("order").process_stress(0.9);
+    /// assert_eq!(stress.fault.to_string(), "process stress up to 90% of the limit of order");
+    /// ```
+    pub fn process_stress(self, share: f64) -> Injection {
+        Injection::new(ProcessStress { on: self.0, up_to: ProcessGoal::Share(share) })
+    }
+
+    /// `count` processes and threads that sleep are started inside each instance, within its limits.
+    pub fn process_stress_by(self, count: u64) -> Injection {
+        Injection::new(ProcessStress { on: self.0, up_to: ProcessGoal::Count(count) })
+    }
+
+    /// Each process of each instance can open at most `left` more files and connections; what it closes is gone too.
+    ///
+    /// ```
+    /// use chaos_harness::fault::target;
+    ///
+    /// let exhausted = target("order").descriptors_left(0);
+    /// assert_eq!(exhausted.fault.to_string(), "0 file descriptors left in order");
+    /// ```
+    pub fn descriptors_left(self, left: u64) -> Injection {
+        Injection::new(DescriptorsLeft { on: self.0, left })
+    }
+
     /// The volume at `folder`, which must be declared with [`Service::volume`](crate::topology::Service::volume), is full.
     ///
     /// ```
@@ -212,6 +242,24 @@ impl TargetRef {
     /// The same, up to `share` of it, from 0.01 to 1.
     pub fn fill_disk(self, folder: impl Into<String>, share: f64) -> Injection {
         Injection::new(DiskFull { on: self.0, volume: folder.into(), share })
+    }
+
+    /// The disk of `folder`, which must be declared with [`Service::disk`](crate::topology::Service::disk), does at most
+    /// `operations` reads and as many writes a second for each instance.
+    ///
+    /// ```
+    /// use chaos_harness::fault::target;
+    ///
+    /// let slow = target("order").slow_disk("/data", 10);
+    /// assert_eq!(slow.fault.to_string(), "disk of /data of order at 10 operations a second");
+    /// ```
+    pub fn slow_disk(self, folder: impl Into<String>, operations: u64) -> Injection {
+        Injection::new(SlowDisk { on: self.0, folder: folder.into(), at_most: DiskPace::Operations(operations) })
+    }
+
+    /// The same, with `bytes` read and as many written a second.
+    pub fn disk_bandwidth(self, folder: impl Into<String>, bytes: u64) -> Injection {
+        Injection::new(SlowDisk { on: self.0, folder: folder.into(), at_most: DiskPace::Bytes(bytes) })
     }
 }
 

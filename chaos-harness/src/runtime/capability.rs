@@ -44,6 +44,10 @@ pub enum Capability {
     ProcessLimit,
     /// What an instance has can be used up from inside its limits.
     Pressure,
+    /// The limits of an instance's processes can be changed.
+    ProcessLimits,
+    /// The disks of an instance can be made slow.
+    DiskSpeed,
     /// A service can have volumes of a declared size.
     Volumes,
 }
@@ -65,6 +69,8 @@ impl RuntimeKind {
                 Capability::MemoryLimit,
                 Capability::ProcessLimit,
                 Capability::Pressure,
+                Capability::ProcessLimits,
+                Capability::DiskSpeed,
                 Capability::Volumes,
             ],
             Self::Process => &[
@@ -74,6 +80,7 @@ impl RuntimeKind {
                 Capability::Pause,
                 Capability::AutomaticRestart,
                 Capability::Signals,
+                Capability::ProcessLimits,
             ],
         }
     }
@@ -103,6 +110,8 @@ impl fmt::Display for Capability {
             Self::MemoryLimit => "a limit on memory",
             Self::ProcessLimit => "a limit on processes",
             Self::Pressure => "using up resources from inside an instance",
+            Self::ProcessLimits => "the limits of single processes",
+            Self::DiskSpeed => "slowing the disks of an instance",
             Self::Volumes => "volumes of a declared size",
         })
     }

@@ -1,5 +1,7 @@
 //! What undoes a change at the Docker engine, as data; builds without the docker feature can still read it.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::Resource;
@@ -28,6 +30,13 @@ pub enum DockerUndo {
         /// What there was before; `None` for no limit.
         most: Option<u64>,
     },
+    /// Set back how fast a disk is for it.
+    Throttle {
+        /// The container's id.
+        container: String,
+        /// Each limit, and what it was; `None` for none.
+        knobs: Vec<(Knob, Option<u64>)>,
+    },
     /// Put it back on a network.
     Connect {
         /// The container's id.
@@ -39,6 +48,17 @@ pub enum DockerUndo {
     },
 }
 
+/// One limit of a control group on one disk.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Knob {
+    /// The file of the control group that sets it.
+    pub file: PathBuf,
+    /// The disk: `254:0`.
+    pub device: String,
+    /// Its name in the file, where that holds several: `wiops`.
+    pub word: Option<String>,
+}
+
 impl std::fmt::Display for DockerUndo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -48,6 +68,7 @@ impl std::fmt::Display for DockerUndo {
                 write!(f, "limit {resource} of container {container} to {most}")
             }
             Self::Limit { container, resource, most: None } => write!(f, "lift the {resource} limit of {container}"),
+            Self::Throttle { container, .. } => write!(f, "set back how fast the disk of container {container} is"),
             Self::Connect { container, network, .. } => write!(f, "connect container {container} to {network}"),
         }
     }

@@ -144,6 +144,33 @@ pub enum RuntimeError {
         /// What was to be done.
         action: &'static str,
     },
+    /// An instance whose processes are those of another machine, or of another process namespace.
+    #[error(
+        "the processes of {instance} cannot be seen from here; run the tests on the machine of the engine, as root"
+    )]
+    NotHere {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// What this process may not do.
+    #[error("this process may not {action}; run the tests as root, or {instead}")]
+    NotPermitted {
+        /// What was tried.
+        action: String,
+        /// What else would do.
+        instead: &'static str,
+    },
+    /// A folder whose disk cannot be slowed.
+    #[error(
+        "the disk of {instance} cannot be slowed: {reason}; declare the folder with `Service::disk`, or slow the calls \
+         to the service with `link(..).latency(..)`"
+    )]
+    NoThrottle {
+        /// The instance.
+        instance: InstanceId,
+        /// What is in the way.
+        reason: String,
+    },
     /// A runtime whose instances share the network of this machine.
     #[error(
         "the {runtime} runtime gives {instance} no network of its own; use CHAOS_RUNTIME=docker, or a fault on a link"

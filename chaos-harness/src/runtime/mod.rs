@@ -12,6 +12,8 @@ mod delayed_names;
 pub(crate) mod docker;
 pub(crate) mod docker_undo;
 mod error;
+pub(crate) mod ledger;
+mod live;
 mod process;
 mod resources;
 mod session;
@@ -33,7 +35,10 @@ pub use capability::{Capability, RuntimeKind};
 pub use choice::{Choice, RuntimeChoice, choose};
 pub(crate) use delayed_names::DelayedNames;
 pub use error::RuntimeError;
-pub use resources::{CPU_PERIOD, ConnectionNow, Hold, Limit, LimitNow, Pressure, Resource, Resources, Space, Usage};
+pub use live::{Descriptors, Process, ProcessUndo, TargetProcess};
+pub use resources::{
+    CPU_PERIOD, ConnectionNow, DiskPace, DiskWrites, Hold, Limit, LimitNow, Pressure, Resource, Resources, Space, Usage,
+};
 pub use session::EnvironmentId;
 pub(crate) use session::{ask_owner_to_end, is_owner_alive, is_owner_gone, owner_of_this_process};
 pub use signal::{Signal, Wont};
@@ -137,6 +142,12 @@ pub trait Runtime: Send + Sync + Debug {
     async fn network(&self, id: &InstanceId) -> Result<TargetNetwork, RuntimeError> {
         Err(RuntimeError::NoNetwork { instance: id.clone(), runtime: self.kind() })
     }
+
+    /// The first process of an instance, where it is one of this machine.
+    ///
+    /// # Errors
+    /// An unknown instance, one that does not run, or one whose processes cannot be seen from here.
+    async fn process(&self, id: &InstanceId) -> Result<TargetProcess, RuntimeError>;
 
     /// Changes in the lives of instances, from now on.
     fn changes(&self) -> broadcast::Receiver<Change>;

@@ -87,6 +87,11 @@ pub enum Pressure {
         /// How much.
         bytes: u64,
     },
+    /// Threads that sleep.
+    Processes {
+        /// How many, with the program that they belong to; fewer where a limit leaves room for fewer.
+        count: u64,
+    },
     /// A file that fills the file system of a folder.
     Disk {
         /// The folder.
@@ -94,6 +99,25 @@ pub enum Pressure {
         /// Up to so many thousandths of it.
         permille: u16,
     },
+}
+
+/// How fast a disk is, at most: reading and writing each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DiskPace {
+    /// Operations a second.
+    Operations(u64),
+    /// Bytes a second.
+    Bytes(u64),
+}
+
+/// What is written to measure how fast a disk is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskWrites {
+    /// So many bytes, until the disk has them,
+    pub bytes: u64,
+    /// and that so often, one after the other.
+    pub times: u32,
 }
 
 /// A file system, in bytes.
@@ -175,6 +199,38 @@ pub trait Resources: Send + Sync {
     /// # Errors
     /// An engine that does not answer.
     async fn presses(&self, hold: Hold) -> Result<bool, RuntimeError>;
+
+    /// Makes the disk on which a folder is slow for an instance, until the instance ends or is started again.
+    ///
+    /// # Errors
+    /// An unknown instance, one that does not run, a folder that is on no disk, or a user who may not: then nothing has
+    /// changed.
+    async fn slow_disk(&self, id: &InstanceId, folder: &str, pace: DiskPace) -> Result<Hold, RuntimeError>;
+
+    /// Lets it be as fast as it is.
+    ///
+    /// # Errors
+    /// When it may still be slow; calling again is safe.
+    async fn quicken_disk(&self, hold: Hold) -> Result<(), RuntimeError>;
+
+    /// What limit there is on the disk of a folder, in the unit of `pace`, and how many operations the instance has sent
+    /// to its disks since it was started.
+    ///
+    /// # Errors
+    /// As for [`slow_disk`](Self::slow_disk).
+    async fn disk_now(&self, id: &InstanceId, folder: &str, pace: DiskPace) -> Result<(LimitNow, u64), RuntimeError>;
+
+    /// How long `writes` in a folder take inside an instance: the longest of so many rounds.
+    ///
+    /// # Errors
+    /// An unknown instance, one that does not run, or a folder in which nothing can be written.
+    async fn sync_time(
+        &self,
+        id: &InstanceId,
+        folder: &str,
+        writes: DiskWrites,
+        rounds: u32,
+    ) -> Result<Duration, RuntimeError>;
 
     /// What there is of the file system of a folder.
     ///

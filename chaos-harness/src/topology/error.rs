@@ -46,6 +46,16 @@ pub enum TopologyError {
         /// As given.
         bytes: u64,
     },
+    /// A disk that cannot be made.
+    #[error(
+        "service `{name}` has a disk at `{folder}`; give it an absolute path without `:` and `,`, where there is no volume in memory"
+    )]
+    BadDisk {
+        /// The service.
+        name: String,
+        /// As given.
+        folder: String,
+    },
     /// Two equal links.
     #[error("link {link} is declared twice")]
     DuplicateLink {

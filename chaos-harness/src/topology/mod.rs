@@ -226,6 +226,10 @@ mod tests {
                 pair().service(Service::new("c").cargo("p", "b").volume("/data", 0)),
                 "service `c` has a volume of 0 bytes at `/data`",
             ),
+            (
+                pair().service(Service::new("c").cargo("p", "b").volume("/data", 1 << 20).disk("/data")),
+                "service `c` has a disk at `/data`",
+            ),
             (pair().service(Service::new("c").cargo("p", "b").port(0)), "service `c` listens on port 0"),
             (pair().service(Service::new("c").cargo("p", "b").udp_port(0)), "service `c` listens on port 0"),
             (

@@ -1,6 +1,6 @@
 //! One service: what runs, where it listens, how to tell that it is healthy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,6 +47,9 @@ pub struct Service {
     /// Volumes of every instance by their folder, each in memory and with its size in bytes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub volumes: BTreeMap<String, u64>,
+    /// Folders of every instance that are on a disk.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub disks: BTreeSet<String>,
     /// How to tell that an instance is healthy.
     pub health: Health,
     /// How many instances run.
@@ -134,6 +137,7 @@ impl Service {
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             volumes: BTreeMap::new(),
+            disks: BTreeSet::new(),
             name: name.into(),
             image: None,
             program: None,
@@ -215,6 +219,22 @@ impl Service {
         self
     }
 
+    /// Gives every instance a folder of its own on the disk on which the engine keeps its volumes, at `folder`, an absolute
+    /// path. It has no size of its own, holds at first what the image has there, survives a restart, and goes with the
+    /// environment. Only containers have disks; [`TargetRef::slow_disk`](crate::fault::TargetRef::slow_disk) is for them.
+    ///
+    /// ```
+    /// use chaos_harness::topology::Service;
+    ///
+    /// let service = Service::new("order").cargo("shop", "shop").disk("/data");
+    /// assert!(service.disks.contains("/data"));
+    /// ```
+    #[must_use]
+    pub fn disk(mut self, folder: impl Into<String>) -> Self {
+        self.disks.insert(folder.into());
+        self
+    }
+
     /// Sets the port on which it listens.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
@@ -280,7 +300,7 @@ impl Service {
     /// What of it can only be given to something that is started.
     fn given_at_start(&self) -> Option<&'static str> {
         let given = [
-            (!self.volumes.is_empty(), "volumes"),
+            (!self.volumes.is_empty() || !self.disks.is_empty(), "volumes"),
             (!self.args.is_empty(), "arguments"),
             (!self.env.is_empty(), "environment variables"),
             (self.instances > 1, "several instances"),
@@ -300,11 +320,14 @@ impl Service {
         if let (Some(Image::Existing(_)), Some(given)) = (&self.image, self.given_at_start()) {
             return Err(TopologyError::Existing { name: name(), given });
         }
-        let is_bad = |(folder, bytes): &(&String, &u64)| {
-            !folder.starts_with('/') || folder.contains([':', ',']) || folder.len() < 2 || **bytes < LEAST_VOLUME
-        };
+        let no_folder = |folder: &str| !folder.starts_with('/') || folder.contains([':', ',']) || folder.len() < 2;
+        let is_bad = |(folder, bytes): &(&String, &u64)| no_folder(folder) || **bytes < LEAST_VOLUME;
         if let Some((folder, bytes)) = self.volumes.iter().find(is_bad) {
             return Err(TopologyError::BadVolume { name: name(), folder: folder.clone(), bytes: *bytes });
+        }
+        let is_bad = |folder: &&String| no_folder(folder) || self.volumes.contains_key(*folder);
+        if let Some(folder) = self.disks.iter().find(is_bad) {
+            return Err(TopologyError::BadDisk { name: name(), folder: folder.clone() });
         }
         if self.port == 0 || self.udp_port == Some(0) {
             return Err(TopologyError::BadPort { name: name() });

@@ -47,6 +47,18 @@ impl Foreign {
     fn state(&self) -> String {
         docker(&["inspect", "--format", "{{.State.Status}}", &self.id]).trim().to_owned()
     }
+
+    /// How many descriptors its init may have open, and each child of that.
+    fn descriptors(&self) -> Vec<String> {
+        let init = docker(&["inspect", "--format", "{{.State.Pid}}", &self.id]).trim().to_owned();
+        let children = std::fs::read_to_string(format!("/proc/{init}/task/{init}/children")).unwrap();
+        let soft = |pid: &str| {
+            let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+            let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap().to_owned();
+            line.split_whitespace().nth(3).unwrap().to_owned()
+        };
+        [init.as_str()].into_iter().chain(children.split_whitespace()).map(soft).collect()
+    }
 }
 
 /// Whoever delays names and is killed: they are found as before.
@@ -127,6 +139,7 @@ fn somebody_elses_container() {
     let allowed = list.path().to_str().unwrap();
     is_used_and_left_as_it_was(&foreign, allowed);
     is_under_one_experiment_at_a_time_and_restored_after_a_kill(&foreign, allowed);
+    has_its_descriptors_back_after_a_kill(&foreign, allowed);
 }
 
 fn is_refused_by_name_and_by_id(foreign: &Foreign) {
@@ -163,4 +176,24 @@ fn is_under_one_experiment_at_a_time_and_restored_after_a_kill(foreign: &Foreign
     }
     eprintln!("somebody else's container goes on {:?} after the kill", since.elapsed());
     first.wait_until_gone("killed");
+}
+
+fn has_its_descriptors_back_after_a_kill(foreign: &Foreign, allowed: &str) {
+    if !rustix::process::geteuid().is_root() {
+        return not_run("only root may limit the processes of containers");
+    }
+    let before = foreign.descriptors();
+    let variables =
+        [("EXISTING", foreign.name.as_str()), ("HOLD", "60"), ("CHAOS_ALLOW_FILE", allowed), ("FAULT", "descriptors")];
+    let mut victim = Victim::start_with("touches_existing", "docker", &variables);
+    victim.wait_for_fault();
+    assert!(foreign.descriptors().iter().all(|limit| limit.len() < 4), "{:?}", foreign.descriptors());
+    victim.kill();
+    let since = Instant::now();
+    while foreign.descriptors() != before {
+        assert!(since.elapsed() < traces::WITHIN, "still {:?}, not {before:?}", foreign.descriptors());
+        std::thread::sleep(std::time::Duration::from_millis(25));
+    }
+    eprintln!("its processes have their limits {before:?} back {:?} after the kill", since.elapsed());
+    victim.wait_until_gone("killed");
 }

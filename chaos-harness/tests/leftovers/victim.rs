@@ -157,7 +157,11 @@ async fn touches_existing(lab: Lab) -> chaos_harness::Result<Verdict> {
         let refused = session.inject(fault).await.unwrap_err().to_string();
         assert!(refused.contains("is a container that runs already, and cannot be"), "{refused}");
     }
-    let fault = session.inject(target("product").pause()).await?;
+    let fault = match std::env::var("FAULT") {
+        Ok(_) => target("product").descriptors_left(0),
+        Err(_) => target("product").pause(),
+    };
+    let fault = session.inject(fault).await?;
     session.hold(Duration::from_secs(std::env::var("HOLD").unwrap().parse().unwrap())).await?;
     session.roll_back(fault).await?;
     session.judge().await

@@ -23,15 +23,21 @@ impl Cgroup {
         Some(Self { mount: PathBuf::from("/sys/fs/cgroup"), text })
     }
 
+    /// One whose controllers are at `mount`.
+    #[cfg(test)]
+    pub(super) fn at(mount: &std::path::Path, text: &str) -> Self {
+        Self { mount: mount.to_owned(), text: text.to_owned() }
+    }
+
     /// The folder in which a version 1 controller keeps it.
-    fn of_controller(&self, controller: &str) -> Option<PathBuf> {
+    pub(super) fn of_controller(&self, controller: &str) -> Option<PathBuf> {
         let mut lines = self.text.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
         let (list, path) = lines.find(|(list, _)| list.split(',').any(|name| name == controller))?;
         Some(self.mount.join(list).join(path.trim_start_matches('/')))
     }
 
     /// Its folder in version 2.
-    fn unified(&self) -> Option<PathBuf> {
+    pub(super) fn unified(&self) -> Option<PathBuf> {
         let path = self.text.lines().find_map(|line| line.strip_prefix("0::"))?;
         Some(self.mount.join(path.trim_start_matches('/')))
     }

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
-use bollard::models::{ContainerInspectResponse, HostConfig, RestartPolicy as EnginePolicy, RestartPolicyNameEnum};
+use bollard::models::{
+    ContainerInspectResponse, HostConfig, Mount, MountType, MountVolumeOptions, RestartPolicy as EnginePolicy,
+    RestartPolicyNameEnum,
+};
 use testcontainers::core::ImageExt;
 use testcontainers::{ContainerRequest, GenericImage};
 
@@ -29,6 +32,7 @@ pub(super) fn request(
     let restart = spec.service.restart;
     let volume = |(folder, bytes): (&String, &u64)| (folder.clone(), format!("rw,size={bytes},mode=1777"));
     let volumes: HashMap<String, String> = spec.service.volumes.iter().map(volume).collect();
+    let disks: Vec<Mount> = spec.service.disks.iter().map(|folder| disk(environment, folder)).collect();
     let mut request = GenericImage::new(repository, tag)
         .with_container_name(name(environment, &spec.id))
         .with_network(network)
@@ -41,12 +45,24 @@ pub(super) fn request(
             host.port_bindings = None;
             host.init = Some(true);
             host.restart_policy = policy(restart);
+            host.mounts = Some(disks.clone()).filter(|disks| !disks.is_empty());
             host.tmpfs = Some(volumes.clone()).filter(|volumes| !volumes.is_empty());
         });
     for (key, value) in &spec.env {
         request = request.with_env_var(key, value);
     }
     request
+}
+
+/// A volume of the engine that has no name and goes with its container.
+fn disk(environment: &EnvironmentId, folder: &str) -> Mount {
+    let labels = environment.labels().into_iter().collect();
+    Mount {
+        target: Some(folder.to_owned()),
+        typ: Some(MountType::VOLUME),
+        volume_options: Some(MountVolumeOptions { labels: Some(labels), ..Default::default() }),
+        ..Default::default()
+    }
 }
 
 fn policy(restart: RestartPolicy) -> Option<EnginePolicy> {

@@ -12,13 +12,14 @@ mod helper;
 mod image;
 mod kill;
 mod leased;
-mod ledger;
 mod memory;
 mod network;
+mod offline;
 mod pressure;
 mod resources;
 mod stand_in;
 mod sweep;
+mod throttle;
 mod undo;
 
 use std::collections::{BTreeMap, HashMap};
@@ -45,11 +46,13 @@ pub(crate) use undo::undo;
 
 use self::client::{connect, engine, status_code};
 use self::existing::Existing;
+use self::throttle::Throttle;
 use super::{
-    Change, EnvironmentId, InstanceSpec, Killed, Resources, Runtime, RuntimeError, RuntimeKind, Signal, Signalled,
-    Status, TargetNetwork, Wont, artifact,
+    Change, EnvironmentId, InstanceSpec, Killed, Process, Resource, Resources, Runtime, RuntimeError, RuntimeKind,
+    Signal, Signalled, Status, TargetNetwork, TargetProcess, Wont, artifact,
 };
 use crate::runtime::docker_undo::DockerUndo;
+use crate::runtime::ledger::Ledger;
 use crate::safety::undo::{UndoLog, UndoStep};
 use crate::topology::{Image, InstanceId, Topology};
 
@@ -70,9 +73,10 @@ pub(crate) struct DockerRuntime {
     changes: broadcast::Sender<Change>,
     listener: JoinHandle<()>,
     undo: UndoLog,
-    limits: tokio::sync::Mutex<ledger::Ledger>,
-    offline: tokio::sync::Mutex<ledger::Offline>,
+    limits: tokio::sync::Mutex<Ledger<(InstanceId, Resource)>>,
+    offline: tokio::sync::Mutex<offline::Offline>,
     pressers: tokio::sync::Mutex<pressure::Pressers>,
+    paces: tokio::sync::Mutex<Ledger<Throttle>>,
     out_of_memory: memory::OutOfMemory,
     stand_ins: stand_in::StandIns,
 }
@@ -116,6 +120,7 @@ impl DockerRuntime {
             limits: tokio::sync::Mutex::default(),
             offline: tokio::sync::Mutex::default(),
             pressers: tokio::sync::Mutex::default(),
+            paces: tokio::sync::Mutex::default(),
             out_of_memory,
             stand_ins: stand_in::StandIns::default(),
         })
@@ -346,6 +351,13 @@ impl Runtime for DockerRuntime {
                 Ok(TargetNetwork::Helper { container, image, labels: self.id.labels() })
             }
         }
+    }
+
+    async fn process(&self, id: &InstanceId) -> Result<TargetProcess, RuntimeError> {
+        let (pid, container) = self.running(id, "looked into").await?;
+        let process = Process::of(pid).filter(|_| kill::is_of(pid, &container));
+        let process = process.ok_or_else(|| RuntimeError::NotHere { instance: id.clone() })?;
+        Ok(TargetProcess { process, of: format!("container {container}") })
     }
 
     fn changes(&self) -> broadcast::Receiver<Change> {

@@ -15,7 +15,7 @@ use futures::{Stream, StreamExt};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::client::{engine, status_code};
-use crate::runtime::{Hold, Pressure, RuntimeError, Space, artifact};
+use crate::runtime::{DiskWrites, Hold, Pressure, RuntimeError, Space, artifact};
 use crate::topology::InstanceId;
 
 /// How long the program may take until it presses, also where it has little processor time.
@@ -91,6 +91,8 @@ fn arguments(pressure: &Pressure) -> Vec<String> {
     match pressure {
         Pressure::Cpu { threads } => vec!["cpu".to_owned(), threads.to_string()],
         Pressure::Memory { bytes } => vec!["memory".to_owned(), bytes.to_string()],
+        // One is the program itself.
+        Pressure::Processes { count } => vec!["threads".to_owned(), count.saturating_sub(1).to_string()],
         Pressure::Disk { folder, permille } => vec!["disk".to_owned(), folder.clone(), permille.to_string()],
     }
 }
@@ -120,6 +122,24 @@ pub(super) async fn space(
         [total, free, ..] => Ok(Space { total: *total, free: *free }),
         _ => Err(failed(id, &said)),
     }
+}
+
+/// How long it takes to write in a folder until the disk has it: the longest of so many rounds.
+pub(super) async fn sync_time(
+    docker: &Docker,
+    container: &str,
+    id: &InstanceId,
+    folder: &str,
+    writes: DiskWrites,
+    rounds: u32,
+) -> Result<Duration, RuntimeError> {
+    let DiskWrites { bytes, times } = writes;
+    let numbers = [bytes, u64::from(times), u64::from(rounds)].map(|number| number.to_string());
+    let arguments = [vec!["sync".to_owned(), folder.to_owned()], numbers.to_vec()].concat();
+    let (mut presser, said) = run(docker, container, id, arguments).await?;
+    let _ = presser.lease.shutdown().await;
+    let took = said.lines().filter_map(|line| line.strip_prefix("took ")?.trim().parse().ok());
+    took.max().map(Duration::from_nanos).ok_or_else(|| failed(id, &said))
 }
 
 fn failed(id: &InstanceId, said: &str) -> RuntimeError {

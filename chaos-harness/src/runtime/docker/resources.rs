@@ -14,8 +14,8 @@ use super::client::{engine, status_code};
 use super::pressure;
 use crate::runtime::docker_undo::DockerUndo;
 use crate::runtime::{
-    CPU_PERIOD, ConnectionNow, Hold, Limit, LimitNow, Pressure, Resource, Resources, Runtime, RuntimeError, Space,
-    Usage,
+    CPU_PERIOD, ConnectionNow, DiskPace, DiskWrites, Hold, Limit, LimitNow, Pressure, Resource, Resources, Runtime,
+    RuntimeError, Space, Usage,
 };
 use crate::safety::undo::UndoStep;
 use crate::topology::InstanceId;
@@ -136,18 +136,19 @@ impl Resources for DockerRuntime {
         self.only_ours(id, "limited")?;
         let mut ledger = self.limits.lock().await;
         let container = self.container(id).await?;
-        let before = match ledger.before(id, limit.resource) {
+        let key = (id.clone(), limit.resource);
+        let before = match ledger.before(&key) {
             Some(before) => before,
             None => configured(limit.resource, &self.inspect(id).await?.host_config.unwrap_or_default()),
         };
         self.undo.note(Self::undo_of_limit(container.clone(), limit.resource, before))?;
-        let hold = ledger.add(id, limit, before);
-        let due = ledger.due(id, limit.resource).flatten();
+        let hold = ledger.add(&key, limit.most, before);
+        let due = ledger.due(&key).flatten();
         match self.set_limit(&container, limit.resource, due).await {
             Ok(()) => Ok(hold),
             Err(error) => {
                 ledger.remove(hold);
-                match ledger.due(id, limit.resource) {
+                match ledger.due(&key) {
                     Some(due) => self.set_limit(&container, limit.resource, due).await?,
                     None => self.take(Self::undo_of_limit(container, limit.resource, before)).await?,
                 }
@@ -174,7 +175,7 @@ impl Resources for DockerRuntime {
     async fn limit_now(&self, id: &InstanceId, resource: Resource) -> Result<LimitNow, RuntimeError> {
         let ledger = self.limits.lock().await;
         let measured = self.measured(id, resource).await?;
-        let due = match ledger.due(id, resource) {
+        let due = match ledger.due(&(id.clone(), resource)) {
             Some(due) => due,
             None => configured(resource, &self.inspect(id).await?.host_config.unwrap_or_default()),
         };
@@ -246,6 +247,30 @@ impl Resources for DockerRuntime {
             Some(exec) => pressure::is_running(&self.docker, &exec).await,
             None => Ok(false),
         }
+    }
+
+    async fn slow_disk(&self, id: &InstanceId, folder: &str, pace: DiskPace) -> Result<Hold, RuntimeError> {
+        self.only_ours(id, "given a slow disk")?;
+        self.hold_pace(id, folder, pace).await
+    }
+
+    async fn quicken_disk(&self, hold: Hold) -> Result<(), RuntimeError> {
+        self.release_pace(hold).await
+    }
+
+    async fn disk_now(&self, id: &InstanceId, folder: &str, pace: DiskPace) -> Result<(LimitNow, u64), RuntimeError> {
+        self.pace_now(id, folder, pace).await
+    }
+
+    async fn sync_time(
+        &self,
+        id: &InstanceId,
+        folder: &str,
+        writes: DiskWrites,
+        rounds: u32,
+    ) -> Result<Duration, RuntimeError> {
+        let (_, container) = self.running(id, "measured").await?;
+        pressure::sync_time(&self.docker, &container, id, folder, writes, rounds).await
     }
 
     async fn space(&self, id: &InstanceId, folder: &str) -> Result<Space, RuntimeError> {

@@ -1,12 +1,15 @@
 //! Takes a step back at the engine.
 
 use super::client::{connect, engine, status_code};
-use super::resources;
+use super::{resources, throttle};
 use crate::runtime::RuntimeError;
 use crate::runtime::docker_undo::DockerUndo;
 
 /// Takes the step; a container that is gone has nothing to undo.
 pub(crate) async fn undo(undo: &DockerUndo) -> Result<(), RuntimeError> {
+    if let DockerUndo::Throttle { container, knobs } = undo {
+        return throttle::set_back(container, knobs);
+    }
     let docker = connect().await?;
     let taken = match undo {
         DockerUndo::Unpause { container } => docker.unpause_container(container).await,
@@ -14,6 +17,7 @@ pub(crate) async fn undo(undo: &DockerUndo) -> Result<(), RuntimeError> {
         DockerUndo::Limit { container, resource, most } => {
             resources::update_container(&docker, container, || resources::update(*resource, *most)).await
         }
+        DockerUndo::Throttle { .. } => Ok(()),
         DockerUndo::Connect { container, network, aliases } => {
             resources::connect_again(&docker, container, network, aliases).await
         }

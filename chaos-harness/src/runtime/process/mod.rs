@@ -24,8 +24,8 @@ use self::loopback::Loopback;
 use self::supervisor::{Supervised, Wish};
 pub(super) use self::sweep::{remove_environment, sweep};
 use super::{
-    Change, EnvironmentId, InstanceSpec, Killed, Runtime, RuntimeError, RuntimeKind, Signal, Signalled, State, Status,
-    Wont, artifact,
+    Change, EnvironmentId, InstanceSpec, Killed, Process, Runtime, RuntimeError, RuntimeKind, Signal, Signalled, State,
+    Status, TargetProcess, Wont, artifact,
 };
 use crate::safety::undo::UndoLog;
 use crate::topology::{InstanceId, Program, Topology};
@@ -93,7 +93,7 @@ impl Runtime for ProcessRuntime {
     async fn prepare(&self, topology: &Topology) -> Result<(), RuntimeError> {
         let mut programs = BTreeMap::new();
         for service in topology.services.values() {
-            if !service.volumes.is_empty() {
+            if !service.volumes.is_empty() || !service.disks.is_empty() {
                 return Err(RuntimeError::NoVolumes { service: service.name.clone(), runtime: self.kind() });
             }
             let path = match &service.program {
@@ -183,6 +183,12 @@ impl Runtime for ProcessRuntime {
 
     async fn logs(&self, id: &InstanceId, lines: usize) -> Result<Vec<String>, RuntimeError> {
         Ok(self.instance(id)?.output().last(lines))
+    }
+
+    async fn process(&self, id: &InstanceId) -> Result<TargetProcess, RuntimeError> {
+        let (_, pid) = self.running(id, "looked into")?;
+        let process = Process::of(pid).ok_or_else(|| RuntimeError::NotHere { instance: id.clone() })?;
+        Ok(TargetProcess { process, of: id.to_string() })
     }
 
     fn changes(&self) -> broadcast::Receiver<Change> {

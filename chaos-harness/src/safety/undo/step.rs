@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "docker")]
 use crate::runtime::docker;
 use crate::runtime::docker_undo::DockerUndo;
-use crate::runtime::{NetworkUndo, RuntimeError};
+use crate::runtime::{NetworkUndo, ProcessUndo, RuntimeError};
 
 /// What undoes a change.
 ///
@@ -19,6 +19,8 @@ pub enum UndoStep {
     Docker(DockerUndo),
     /// In a network namespace.
     Network(NetworkUndo),
+    /// On a process of this machine.
+    Process(ProcessUndo),
 }
 
 impl UndoStep {
@@ -33,6 +35,7 @@ impl UndoStep {
             #[cfg(not(feature = "docker"))]
             Self::Docker(_) => Err(RuntimeError::NotBuilt),
             Self::Network(undo) => undo.take().await,
+            Self::Process(undo) => undo.take(),
         }
     }
 }
@@ -42,6 +45,7 @@ impl std::fmt::Display for UndoStep {
         match self {
             Self::Docker(undo) => undo.fmt(f),
             Self::Network(undo) => undo.fmt(f),
+            Self::Process(undo) => undo.fmt(f),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Uses up what a container has, from inside its limits, until its standard input ends. Compiled by itself, from the
 //! standard library alone, and put into containers; no part of the crate.
 //!
-//! `cpu THREADS`, `memory BYTES`, `disk FOLDER PERMILLE`, `space FOLDER`. It prints one line when it presses: `ready`, or
+//! `cpu THREADS`, `threads SLEEPING`, `memory BYTES`, `disk FOLDER PERMILLE`, `space FOLDER`, `sync FOLDER BYTES TIMES ROUNDS`. It prints one line when it presses: `ready`, or
 //! `error` and the reason.
 
 use std::fs::File;
@@ -27,7 +27,7 @@ fn main() {
 enum Held {
     Nothing,
     Memory(#[allow(dead_code)] Vec<u8>),
-    /// Without a name: the kernel frees it when this process ends, however it ends.
+    /// Without a name.
     Filler(#[allow(dead_code)] File),
 }
 
@@ -41,6 +41,7 @@ fn press(args: &[String]) -> Result<Held, Error> {
             }
             Ok(Held::Nothing)
         }
+        "threads" => sleep(number(1)?),
         "memory" => {
             let mut memory = Vec::new();
             memory.try_reserve_exact(number(1)? as usize).map_err(Error::other)?;
@@ -54,14 +55,48 @@ fn press(args: &[String]) -> Result<Held, Error> {
             println!("space {total} {free}");
             Ok(Held::Nothing)
         }
+        "sync" => {
+            for _ in 0..number(4)? {
+                println!("took {}", sync(text(1), number(2)?, number(3)?)?);
+            }
+            Ok(Held::Nothing)
+        }
         other => Err(Error::other(format!("unknown: {other}"))),
     }
 }
 
-fn fill(folder: &str, permille: u64) -> Result<Held, Error> {
-    let path = PathBuf::from(folder).join(format!(".chaos-filler-{}", std::process::id()));
-    let mut file = File::create(&path)?;
+/// Starts threads that sleep: so many, or fewer where the kernel refuses another.
+fn sleep(threads: u64) -> Result<Held, Error> {
+    for _ in 0..threads {
+        match std::thread::Builder::new().stack_size(16 << 10).spawn(|| loop { std::thread::park() }) {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+            other => drop(other?),
+        }
+    }
+    Ok(Held::Nothing)
+}
+
+/// How many nanoseconds it takes to write so many bytes in `folder` so often, each time until the disk has them.
+fn sync(folder: &str, bytes: u64, times: u64) -> Result<u128, Error> {
+    let mut file = nameless(folder)?;
+    let since = std::time::Instant::now();
+    for _ in 0..times {
+        std::io::copy(&mut std::io::repeat(1).take(bytes), &mut file)?;
+        file.sync_all()?;
+    }
+    Ok(since.elapsed().as_nanos())
+}
+
+/// A file without a name: the kernel frees it when this process ends, however it ends.
+fn nameless(folder: &str) -> Result<File, Error> {
+    let path = PathBuf::from(folder).join(format!(".chaos-press-{}", std::process::id()));
+    let file = File::create(&path)?;
     std::fs::remove_file(path)?;
+    Ok(file)
+}
+
+fn fill(folder: &str, permille: u64) -> Result<Held, Error> {
+    let mut file = nameless(folder)?;
     let (total, free) = space(folder)?;
     let mut missing = (total / 1000 * permille).saturating_sub(total - free);
     let zeros = vec![0; 64 << 10];

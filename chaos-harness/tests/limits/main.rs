@@ -1,7 +1,11 @@
 //! Limits on real containers: what they do to a service, what the journal says of it, and that they end where they began.
 #![allow(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod descriptors;
+mod disks;
+mod processes;
 
 use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
