@@ -1,5 +1,6 @@
 //! A topology brought to life: instances on a runtime, and a proxy on every link between them.
 
+mod down;
 mod error;
 mod health;
 mod links;
@@ -13,6 +14,7 @@ use tokio::task::JoinHandle;
 
 pub use error::EnvironmentError;
 
+pub(crate) use self::down::{DownHold, HeldDown};
 pub(crate) use self::links::Counted;
 use self::links::Links;
 use crate::link::LinkProxy;
@@ -28,6 +30,7 @@ pub struct Environment {
     links: Arc<Links>,
     seed: u64,
     follower: JoinHandle<()>,
+    held_down: Arc<HeldDown>,
 }
 
 impl Environment {
@@ -44,7 +47,8 @@ impl Environment {
         let specs = specs(topology, runtime.as_ref(), &links)?;
         try_join_all(specs.iter().map(|spec| runtime.start(spec))).await?;
         let follower = tokio::spawn(follow(changes, links.clone()));
-        let environment = Self { topology: topology.clone(), runtime, links, seed, follower };
+        let held_down = Arc::default();
+        let environment = Self { topology: topology.clone(), runtime, links, seed, follower, held_down };
         environment.point_links().await?;
         try_join_all(specs.iter().map(|spec| health::wait(environment.runtime.as_ref(), spec))).await?;
         Ok(environment)
@@ -63,6 +67,11 @@ impl Environment {
     /// The runtime, for what outlives a borrow of the environment.
     pub(crate) fn shared_runtime(&self) -> Arc<dyn Runtime> {
         self.runtime.clone()
+    }
+
+    /// Who holds which instance down: faults that start instances again ask here first.
+    pub(crate) fn held_down(&self) -> &Arc<HeldDown> {
+        &self.held_down
     }
 
     /// What decides every random choice here.

@@ -3,9 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Attestation, FaultError};
-use crate::environment::Environment;
-use crate::runtime::State;
+use super::FaultError;
 use crate::topology::{InstanceId, Topology};
 
 /// One instance of a service, or all of them.
@@ -43,22 +41,4 @@ impl std::fmt::Display for Instances {
         f.write_str(&self.service)?;
         self.instance.map_or(Ok(()), |ordinal| write!(f, "-{ordinal}"))
     }
-}
-
-/// Attests that every instance is in a state that `wanted` accepts; `words` says which that is.
-pub(super) async fn attest_states(
-    environment: &Environment,
-    ids: impl Iterator<Item = &InstanceId> + Send,
-    words: &str,
-    wanted: impl Fn(State) -> bool + Send,
-) -> Attestation {
-    let mut count = 0;
-    for id in ids {
-        match environment.runtime().status(id).await {
-            Ok(status) if wanted(status.state) => count += 1,
-            Ok(status) => return Attestation::not_shown(format!("{id} is {:?}", status.state)),
-            Err(error) => return Attestation::not_shown(error.to_string()),
-        }
-    }
-    Attestation::shown(format!("{count} instance(s) {words}"))
 }

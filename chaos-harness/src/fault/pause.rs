@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::{Catalogued, Entry};
-use super::instances::attest_states;
+use super::lives::{attest_states, attest_up};
 use super::{Attestation, FaultError, FaultKind, Injected, Instances, target};
 use crate::environment::Environment;
 use crate::runtime::{Capability, RuntimeError, State};
@@ -81,6 +81,6 @@ impl Injected for InjectedPause {
     }
 
     async fn attest_gone(&mut self, environment: &Environment) -> Attestation {
-        attest_states(environment, self.paused.iter(), "run", |state| state == State::Running).await
+        attest_up(environment, self.paused.iter()).await
     }
 }

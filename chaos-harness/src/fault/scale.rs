@@ -5,11 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::{Catalogued, Entry};
-use super::instances::attest_states;
-use super::lives::{how_stopped, start_all, stop_all};
+use super::lives::{attest_down, attest_up, how_stopped, start_all, stop_all};
 use super::{Attestation, FaultError, FaultKind, Injected, target};
-use crate::environment::Environment;
-use crate::runtime::{Capability, State};
+use crate::environment::{DownHold, Environment};
+use crate::runtime::Capability;
 use crate::topology::{InstanceId, Topology};
 
 /// Leaves a service with so many of its instances for the hold, those with the lowest ordinals; the others are shut
@@ -58,7 +57,8 @@ impl FaultKind for Scale {
     }
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
-        let mut injected = InjectedScale { stopped: self.surplus(environment.topology())? };
+        let stopped = self.surplus(environment.topology())?;
+        let mut injected = InjectedScale { hold: environment.held_down().hold(&stopped), stopped };
         match stop_all(environment, &injected.stopped).await {
             Ok(()) => Ok(Box::new(injected)),
             Err(error) => {
@@ -70,6 +70,7 @@ impl FaultKind for Scale {
 }
 
 struct InjectedScale {
+    hold: DownHold,
     stopped: Vec<InstanceId>,
 }
 
@@ -80,14 +81,15 @@ impl Injected for InjectedScale {
     }
 
     async fn attest(&mut self, environment: &Environment) -> Attestation {
-        attest_states(environment, self.stopped.iter(), "are down", |state| matches!(state, State::Exited { .. })).await
+        attest_down(environment, self.stopped.iter()).await
     }
 
     async fn roll_back(&mut self, environment: &Environment) -> Result<(), FaultError> {
+        self.hold.let_go();
         start_all(environment, &self.stopped).await
     }
 
     async fn attest_gone(&mut self, environment: &Environment) -> Attestation {
-        attest_states(environment, self.stopped.iter(), "run", |state| state == State::Running).await
+        attest_up(environment, self.stopped.iter()).await
     }
 }

@@ -2,64 +2,10 @@
 
 use std::time::Instant;
 
-use chaos_harness::environment::Environment;
-
-use crate::common::{docker, engine_answers, not_run, open, product};
+use crate::common::{engine_answers, not_run};
+use crate::foreign::{Foreign, image};
 use crate::traces;
 use crate::victim::Victim;
-use chaos_harness::runtime::RuntimeKind;
-use chaos_harness::topology::{InstanceId, Topology};
-
-/// A container of somebody else.
-struct Foreign {
-    name: String,
-    id: String,
-}
-
-impl Foreign {
-    fn start() -> Self {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let image = runtime.block_on(image());
-        let name = format!("somebody-elses-{}-{}", std::process::id(), image.len());
-        docker(&["network", "create", &name]);
-        let run = [
-            "run",
-            "--detach",
-            "--init",
-            "--network",
-            &name,
-            "--env",
-            "LISTEN=0.0.0.0:8080",
-            "--name",
-            &name,
-            &image,
-            "product",
-        ];
-        let id = docker(&run).trim().to_owned();
-        Self { name, id }
-    }
-
-    fn state(&self) -> String {
-        docker(&["inspect", "--format", "{{.State.Status}}", &self.id]).trim().to_owned()
-    }
-}
-
-impl Drop for Foreign {
-    fn drop(&mut self) {
-        docker(&["rm", "--force", &self.id]);
-        docker(&["network", "rm", &self.name]);
-    }
-}
-
-/// The image of the service, which the harness has built.
-async fn image() -> String {
-    let (id, runtime) = open(RuntimeKind::Docker).await;
-    let environment = Environment::start(&Topology::new("image").service(product()), runtime, 1).await.unwrap();
-    let container = format!("{}-{}", id.name(), InstanceId::new("product", 1));
-    let image = docker(&["inspect", "--format", "{{.Config.Image}}", &container]).trim().to_owned();
-    environment.destroy().await.unwrap();
-    image
-}
 
 /// What the victim said in its end.
 fn said(victim: Victim) -> (bool, String) {
@@ -73,7 +19,7 @@ fn somebody_elses_container() {
     if !engine_answers() {
         return not_run("no docker engine");
     }
-    let foreign = Foreign::start();
+    let foreign = Foreign::start(&image(), "product", &[]);
     is_refused_by_name_and_by_id(&foreign);
     let list = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(list.path(), format!("{}\n", foreign.name)).unwrap();

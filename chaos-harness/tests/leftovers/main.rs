@@ -5,7 +5,10 @@
 mod common;
 mod ends;
 mod engine;
+mod every_fault;
 mod existing;
+mod foreign;
+mod holder;
 mod moments;
 mod traces;
 mod victim;
