@@ -67,7 +67,7 @@ impl FaultKind for CrashLoop {
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
         let restarts = environment.topology().get(&self.on.service)?.restart == RestartPolicy::Always;
         let mut injected = InjectedCrashLoop { restarts, victims: Vec::new() };
-        for id in self.on.ids(environment.topology())? {
+        for id in self.on.running(environment)? {
             let (runtime, held) = (environment.shared_runtime(), environment.held_down().clone());
             let crash = Crash { id, restarts, runtime, held, seen: Arc::default() };
             injected.victims.push(Victim::new(crash.clone()));

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::FaultError;
+use crate::environment::Environment;
 use crate::topology::{InstanceId, Topology};
 
 /// One instance of a service, or all of them.
@@ -16,7 +17,20 @@ pub struct Instances {
 }
 
 impl Instances {
-    /// Which they are in `topology`.
+    /// Which of them run in `environment`, as far as that is up to standby.
+    ///
+    /// # Errors
+    /// When there is no such service or instance, or the one that is named is on standby.
+    pub(super) fn running(&self, environment: &Environment) -> Result<Vec<InstanceId>, FaultError> {
+        let ids = self.ids(environment.topology())?;
+        let (on_standby, run): (Vec<_>, Vec<_>) = ids.into_iter().partition(|id| environment.is_on_standby(id));
+        match on_standby.into_iter().next() {
+            Some(instance) if run.is_empty() => Err(FaultError::OnStandby { instance }),
+            _ => Ok(run),
+        }
+    }
+
+    /// Which they are in `topology`, those on standby among them.
     ///
     /// # Errors
     /// When there is no such service or instance.

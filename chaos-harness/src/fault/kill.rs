@@ -50,7 +50,7 @@ impl FaultKind for Kill {
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
         let topology = environment.topology();
         let restarts = topology.get(&self.on.service)?.restart == RestartPolicy::Always;
-        let ids = self.on.ids(topology)?;
+        let ids = self.on.running(environment)?;
         // Without a policy it stays down until the rollback, whatever else comes to its end meanwhile.
         let hold = environment.held_down().hold(ids.iter().filter(|_| !restarts));
         let mut injected = InjectedKill { hold, restarts, killed: Vec::new(), mechanism: String::new() };

@@ -1,16 +1,11 @@
 //! Stopping and starting instances, for the faults that do.
 
-use std::time::Duration;
-
 use futures::future::join_all;
 
 use super::{Attestation, FaultError};
-use crate::environment::Environment;
+use crate::environment::{Environment, GRACE};
 use crate::runtime::{RuntimeError, State};
 use crate::topology::InstanceId;
-
-/// How long a service may take to shut down before it is killed.
-pub(crate) const GRACE: Duration = Duration::from_secs(2);
 
 /// How [`stop_all`] stops, for the journal.
 pub(super) fn how_stopped() -> String {

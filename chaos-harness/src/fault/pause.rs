@@ -45,7 +45,7 @@ impl FaultKind for Pause {
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
         let mut injected = InjectedPause { paused: Vec::new() };
-        for id in self.on.ids(environment.topology())? {
+        for id in self.on.running(environment)? {
             injected.paused.push(id.clone());
             if let Err(error) = environment.runtime().pause(&id).await {
                 injected.roll_back(environment).await?;

@@ -62,7 +62,7 @@ impl FaultKind for Restart {
     }
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
-        let ids = self.on.ids(environment.topology())?;
+        let ids = self.on.running(environment)?;
         let mut before = Vec::new();
         for id in &ids {
             before.push(environment.runtime().status(id).await?);

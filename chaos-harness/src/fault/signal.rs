@@ -70,7 +70,7 @@ impl FaultKind for SendSignal {
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
         let restarts = environment.topology().get(&self.on.service)?.restart == RestartPolicy::Always;
-        let ids = self.on.ids(environment.topology())?;
+        let ids = self.on.running(environment)?;
         // What ends of it without a policy stays down until the rollback.
         let hold = environment.held_down().hold(ids.iter().filter(|_| !restarts));
         let mut injected = InjectedSignal { hold, signal: self.named()?, restarts, sent: Vec::new(), how: Vec::new() };

@@ -44,7 +44,7 @@ impl FaultKind for Stop {
     }
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
-        let stopped = self.on.ids(environment.topology())?;
+        let stopped = self.on.running(environment)?;
         let mut injected = InjectedStop { hold: environment.held_down().hold(&stopped), stopped };
         match stop_all(environment, &injected.stopped).await {
             Ok(()) => Ok(Box::new(injected)),

@@ -23,13 +23,15 @@ pub(crate) const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba9
 /// What the answers of product hold, in the order in which they are asked for over UDP.
 pub(crate) const SKUS: [&str; 6] = ["tea-green", "tea-black", "tea-herbal", "coffee-beans", "mug-white", "pot-glass"];
 
-/// `inventory` -> `product`, which uses up resources on demand; users ask it over HTTP and UDP.
+/// `inventory` -> `product`, which uses up resources on demand and has an instance on standby; users ask it over HTTP
+/// and UDP.
 pub(crate) fn stressed(kind: RuntimeKind) -> Topology {
     let stressed = |product: Service| match kind {
         RuntimeKind::Docker => product.env("STRESS", "on").env("DATA", "/data").volume("/data", 4 << 20),
         RuntimeKind::Process => product.env("STRESS", "on"),
     };
-    let linked = pair().with("product", stressed).unwrap().link_over(USERS, "product", Protocol::Http);
+    let spare = |product| stressed(product).instances(2).standby(1);
+    let linked = pair().with("product", spare).unwrap().link_over(USERS, "product", Protocol::Http);
     linked.link_over(USERS, "product", Protocol::Udp)
 }
 

@@ -76,6 +76,7 @@ fn cases() -> Vec<(Fault, Seen)> {
         (target("product").restart(HOLD).fault, Seen::Error),
         (target("product").crash_loop(SLOW / 3).fault, Seen::Error),
         (target("product").scale(0).fault, Seen::Error),
+        (target("product").scale(2).fault, Seen::Answer),
         (target("product").disconnect().fault, Seen::Nothing),
         (target("product").cpu_quota(0.1).fault, Seen::Slow),
         (target("product").memory_limit(48 << 20).fault, Seen::Error),
@@ -154,7 +155,7 @@ async fn conforms(environment: &Environment, fault: &Fault, expected: Seen) {
 /// Bound where targets find it, and not touched by what happens to the users' one.
 async fn services_have_udp_links_of_their_own(environment: &Environment) {
     let links = environment.udp_links("inventory", "product");
-    assert_eq!((links.len(), links[0].addr().ip()), (1, environment.runtime().link_host()));
+    assert_eq!((links.len(), links[0].addr().ip()), (2, environment.runtime().link_host()));
     let mut lost = link(USERS, "product").udp().loss(1.0).fault.inject(environment).await.unwrap();
     assert_eq!(ask_link(links[0].addr()).await, Seen::Answer);
     assert_eq!(ask_over_udp(environment).await, Seen::Nothing);

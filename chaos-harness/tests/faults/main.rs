@@ -6,6 +6,7 @@ mod catalogue;
 #[path = "../common/mod.rs"]
 mod common;
 mod compose;
+mod standby;
 
 /// Each case on each runtime, as tests of their own.
 macro_rules! on_each_runtime {
@@ -20,4 +21,6 @@ on_each_runtime! {
     the_catalogue: crate::catalogue::catalogue,
     every_fault_composes: crate::compose::every_fault,
     two_faults_on_one_link_compose: crate::compose::on_one_link,
+    spare_instances_come_and_go_with_the_fault: crate::standby::come_and_go_with_the_fault,
+    spare_instances_are_hit_only_while_they_run: crate::standby::are_hit_only_while_they_run,
 }

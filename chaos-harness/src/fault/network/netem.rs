@@ -84,7 +84,7 @@ impl NetemFault {
 
     async fn inject_in_kernel(&self, environment: &Environment) -> Result<InjectedNetem, FaultError> {
         let mut injected = InjectedNetem { name: fresh_name(), targets: Vec::new() };
-        for id in self.place.on.ids(environment.topology())? {
+        for id in self.place.on.running(environment)? {
             let packets = self.packets(&id, environment).await?;
             if let Err(error) = injected.add(id, packets, self.netem(), environment).await {
                 // All or nothing: those that were shaped are taken back.
@@ -106,6 +106,9 @@ impl NetemFault {
         let mut packets = Vec::new();
         for peer in (Instances { service: peer.clone(), instance: None }).ids(environment.topology())? {
             packets.extend(traffic::on_link(id, &peer, environment));
+            if environment.is_on_standby(&peer) {
+                continue;
+            }
             let address = environment.runtime().status(&peer).await?.address;
             packets.extend(address.map(|it| Packets { remote: Some(it.ip()), ..Packets::default() }));
         }

@@ -189,6 +189,16 @@ impl DockerRuntime {
         Ok((pid, self.container(id).await?))
     }
 
+    async fn shut_down(&self, id: &InstanceId, grace: Duration) -> Result<(), RuntimeError> {
+        let seconds = i32::try_from(grace.as_secs_f64().ceil() as i64).unwrap_or(i32::MAX);
+        let options = StopContainerOptionsBuilder::new().t(seconds).build();
+        match self.docker.stop_container(&self.name(id), Some(options)).await {
+            // 304: it had stopped already.
+            Err(error) if status_code(&error) != Some(304) => Err(engine(format!("stop {id}"))(error)),
+            _ => Ok(()),
+        }
+    }
+
     /// Waits until the engine has noticed that process `pid` is gone.
     async fn wait_for_end(&self, id: &InstanceId, pid: u32) -> Result<(), RuntimeError> {
         let mut pause = Duration::from_millis(1);
@@ -263,14 +273,14 @@ impl Runtime for DockerRuntime {
     }
 
     async fn stop(&self, id: &InstanceId, grace: Duration) -> Result<(), RuntimeError> {
-        let seconds = i32::try_from(grace.as_secs_f64().ceil() as i64).unwrap_or(i32::MAX);
-        let options = StopContainerOptionsBuilder::new().t(seconds).build();
         self.undo.note(self.undo_of_stop(id).await?)?;
-        match self.docker.stop_container(&self.name(id), Some(options)).await {
-            // 304: it had stopped already.
-            Err(error) if status_code(&error) != Some(304) => Err(engine(format!("stop {id}"))(error)),
-            _ => Ok(()),
-        }
+        self.shut_down(id, grace).await
+    }
+
+    async fn retire(&self, id: &InstanceId, grace: Duration) -> Result<(), RuntimeError> {
+        let start = self.undo_of_stop(id).await?;
+        self.shut_down(id, grace).await?;
+        Ok(self.undo.done(&start)?)
     }
 
     async fn kill(&self, id: &InstanceId) -> Result<Killed, RuntimeError> {
