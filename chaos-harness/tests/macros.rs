@@ -112,6 +112,7 @@ fn a_topology_is_what_the_builder_makes() {
             within: 1min,
             restart: always,
             instances: 1 + 1,
+            standby: 1,
             env: { BREAKER: switch.clone(), "cache.size": 10, LOG: true },
         }
         order { image: "shop/order", cargo: "shop"; args: std::env::args().take(0) },
@@ -130,6 +131,7 @@ fn a_topology_is_what_the_builder_makes() {
                 .within(Duration::from_secs(60))
                 .restarts()
                 .instances(2)
+                .standby(1)
                 .env("BREAKER", "off")
                 .env("cache.size", "10")
                 .env("LOG", "true"),

@@ -108,6 +108,7 @@ pub fn hypothesis(input: TokenStream) -> TokenStream {
 /// | `health` | `tcp`, or a path that answers with a 2xx status | `tcp` |
 /// | `within` | how long starting may take, such as `30s` | `30s` |
 /// | `instances` | 1 to 32 | 1 |
+/// | `standby` | how many of them are not started until a fault scales the service up; 0 to 31 | 0 |
 /// | `restart` | `always`: started again when it ends by itself; `never` | `never` |
 ///
 /// Arguments and values of `env` may hold placeholders, such as `{listen}` or `{order.url}`; see

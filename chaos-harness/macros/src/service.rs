@@ -11,7 +11,7 @@ use crate::name::Name;
 use crate::suggest;
 use crate::threshold::Time;
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "cargo",
     "image",
     "program",
@@ -23,6 +23,7 @@ const KEYS: [&str; 12] = [
     "health",
     "within",
     "instances",
+    "standby",
     "restart",
 ];
 
@@ -103,6 +104,7 @@ impl Parse for Setting {
             "env" => env(input)?,
             "port" | "udp_port" | "control_port" => number(&key, input, 1..=u64::from(u16::MAX))?,
             "instances" => number(&key, input, 1..=32)?,
+            "standby" => number(&key, input, 0..=31)?,
             "health" => health(input)?,
             "within" => within(input)?,
             "restart" => restart(input)?,

@@ -1,24 +1,32 @@
 //! A topology brought to life: instances on a runtime, and a proxy on every link between them.
 
+mod down;
 mod error;
 mod health;
 mod links;
+mod standby;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::{join_all, try_join_all};
 use tokio::task::JoinHandle;
 
 pub use error::EnvironmentError;
 
+pub(crate) use self::down::{DownHold, HeldDown};
 pub(crate) use self::links::Counted;
 use self::links::Links;
+use self::standby::Standby;
 use crate::link::LinkProxy;
 use crate::link::udp::UdpLink;
 use crate::runtime::{Change, InstanceSpec, Runtime, RuntimeError};
 use crate::topology::{Addresses, InstanceId, Topology, USERS, render};
+
+/// How long an instance may take to shut down before it is killed.
+pub(crate) const GRACE: Duration = Duration::from_secs(2);
 
 /// A running topology. Take it away with [`destroy`](Self::destroy).
 #[derive(Debug)]
@@ -28,10 +36,13 @@ pub struct Environment {
     links: Arc<Links>,
     seed: u64,
     follower: JoinHandle<()>,
+    held_down: Arc<HeldDown>,
+    standby: Standby,
 }
 
 impl Environment {
-    /// Starts every instance of `topology` at once, each link through a proxy, and returns when all are healthy.
+    /// Starts every instance of `topology` that is not on standby at once, each link through a proxy, and returns when
+    /// all are healthy.
     ///
     /// # Errors
     /// An invalid topology, a service that cannot be started or does not become healthy. Whatever was
@@ -41,11 +52,15 @@ impl Environment {
         runtime.prepare(topology).await?;
         let links = Arc::new(Links::bind(topology, runtime.link_host(), seed)?);
         let changes = runtime.changes();
-        let specs = specs(topology, runtime.as_ref(), &links)?;
+        let (specs, spare) = specs(topology, runtime.as_ref(), &links)?;
         try_join_all(specs.iter().map(|spec| runtime.start(spec))).await?;
         let follower = tokio::spawn(follow(changes, links.clone()));
-        let environment = Self { topology: topology.clone(), runtime, links, seed, follower };
-        environment.point_links().await?;
+        let held_down = Arc::default();
+        let standby = Standby::new(spare, &held_down);
+        let environment = Self { topology: topology.clone(), runtime, links, seed, follower, held_down, standby };
+        for spec in &specs {
+            environment.point_links_to(&spec.id).await?;
+        }
         try_join_all(specs.iter().map(|spec| health::wait(environment.runtime.as_ref(), spec))).await?;
         Ok(environment)
     }
@@ -63,6 +78,11 @@ impl Environment {
     /// The runtime, for what outlives a borrow of the environment.
     pub(crate) fn shared_runtime(&self) -> Arc<dyn Runtime> {
         self.runtime.clone()
+    }
+
+    /// Who holds which instance down: faults that start instances again ask here first.
+    pub(crate) fn held_down(&self) -> &Arc<HeldDown> {
+        &self.held_down
     }
 
     /// What decides every random choice here.
@@ -104,14 +124,18 @@ impl Environment {
         self.links.of_pair(caller, callee)
     }
 
-    /// The last `lines` lines of every instance, by its name. What cannot be read says so in its place.
+    /// The last `lines` lines of every instance, by its name. What cannot be read says so in its place; what has never
+    /// left standby has none.
     pub async fn logs(&self, lines: usize) -> BTreeMap<String, Vec<String>> {
         let ids: Vec<InstanceId> = self.topology.instances().collect();
         let reads = ids.iter().map(|id| async move {
-            let log = self.runtime.logs(id, lines).await;
-            (id.to_string(), log.unwrap_or_else(|error| vec![format!("[{error}]")]))
+            let log = match self.runtime.logs(id, lines).await {
+                Err(RuntimeError::UnknownInstance { .. }) if self.is_on_standby(id) => return None,
+                log => log.unwrap_or_else(|error| vec![format!("[{error}]")]),
+            };
+            Some((id.to_string(), log))
         });
-        join_all(reads).await.into_iter().collect()
+        join_all(reads).await.into_iter().flatten().collect()
     }
 
     /// Takes everything away.
@@ -138,11 +162,29 @@ impl Environment {
         Ok(())
     }
 
-    async fn point_links(&self) -> Result<(), EnvironmentError> {
-        for id in self.topology.instances() {
-            self.point_links_to(&id).await?;
+    /// Whether an instance is on standby now.
+    pub(crate) fn is_on_standby(&self, id: &InstanceId) -> bool {
+        self.standby.contains(id)
+    }
+
+    /// Starts an instance that is on standby, and returns when its process runs; health is not waited for.
+    pub(crate) async fn call_up(&self, id: &InstanceId) -> Result<(), RuntimeError> {
+        let spec = self.standby.take_off(id).ok_or_else(|| RuntimeError::UnknownInstance { instance: id.clone() })?;
+        match self.runtime.start_again(id).await {
+            // It is the first time.
+            Err(RuntimeError::UnknownInstance { .. }) => self.runtime.start(&spec).await?,
+            other => other?,
         }
-        Ok(())
+        self.point_links_to(id).await
+    }
+
+    /// Shuts an instance down that was called up; again, or when it never came up, changes nothing.
+    pub(crate) async fn put_on_standby(&self, id: &InstanceId) -> Result<(), RuntimeError> {
+        self.standby.put_back(id);
+        match self.runtime.retire(id, GRACE).await {
+            Err(RuntimeError::UnknownInstance { .. }) => Ok(()),
+            retired => retired.and(self.point_links_to(id).await),
+        }
     }
 }
 
@@ -158,9 +200,13 @@ async fn follow(mut changes: tokio::sync::broadcast::Receiver<Change>, links: Ar
     }
 }
 
-/// What each instance is started with: its own address, and those of its links.
-fn specs(topology: &Topology, runtime: &dyn Runtime, links: &Links) -> Result<Vec<InstanceSpec>, EnvironmentError> {
-    let mut specs = Vec::new();
+/// What each instance is started with: its own address, and those of its links. Those on standby come second.
+fn specs(
+    topology: &Topology,
+    runtime: &dyn Runtime,
+    links: &Links,
+) -> Result<(Vec<InstanceSpec>, Vec<InstanceSpec>), EnvironmentError> {
+    let (mut specs, mut spare) = (Vec::new(), Vec::new());
     for service in topology.services.values() {
         for id in service.instance_ids() {
             let listen = |port| runtime.listen_address(&id, port);
@@ -176,8 +222,11 @@ fn specs(topology: &Topology, runtime: &dyn Runtime, links: &Links) -> Result<Ve
             for (key, value) in &service.env {
                 env.insert(key.clone(), render(&service.name, value, &addresses)?);
             }
-            specs.push(InstanceSpec { args: args.collect::<Result<_, _>>()?, id, service: service.clone(), env });
+            let is_spare = service.standby_ids().any(|spare| spare == id);
+            let spec = InstanceSpec { args: args.collect::<Result<_, _>>()?, id, service: service.clone(), env };
+            let list = if is_spare { &mut spare } else { &mut specs };
+            list.push(spec);
         }
     }
-    Ok(specs)
+    Ok((specs, spare))
 }

@@ -11,7 +11,8 @@ pub(super) fn describe(plan: &Plan) -> String {
     for service in plan.topology.services.values() {
         let callees: Vec<&str> = plan.topology.callees(&service.name).collect();
         let arrow = if callees.is_empty() { String::new() } else { format!(" -> {}", callees.join(", ")) };
-        lines.push(format!("  start   {} x{}{arrow}", service.name, service.instances));
+        let standby = if service.standby > 0 { format!(" ({} on standby)", service.standby) } else { String::new() };
+        lines.push(format!("  start   {} x{}{standby}{arrow}", service.name, service.started_ids().count()));
     }
     if let Some(load) = &plan.load {
         let routes: Vec<&str> = load.routes().collect();

@@ -111,6 +111,7 @@ fn run_name(clock: Clock) -> String {
 
 /// One line about what is being started.
 pub(super) fn describe(plan: &Plan, journal: &Journal) -> String {
-    let instances = plan.topology.instances().count();
+    let instances = plan.topology.services.values().map(|service| service.started_ids().count());
+    let instances: usize = instances.sum();
     format!("{instances} instances on {}, seed {}", journal.runtime, plan.seed)
 }

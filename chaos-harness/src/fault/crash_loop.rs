@@ -12,11 +12,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::catalogue::{Catalogued, Entry};
-use super::instances::attest_states;
-use super::lives::start_all;
+use super::lives::{attest_up, start_all};
 use super::{Attestation, FaultError, FaultKind, Injected, Instances, target};
-use crate::environment::Environment;
-use crate::runtime::{Capability, Runtime, RuntimeError, State};
+use crate::environment::{Environment, HeldDown};
+use crate::runtime::{Capability, Runtime, RuntimeError};
 use crate::topology::{InstanceId, RestartPolicy, Topology};
 
 const SHORTEST: Duration = Duration::from_millis(100);
@@ -68,8 +67,9 @@ impl FaultKind for CrashLoop {
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
         let restarts = environment.topology().get(&self.on.service)?.restart == RestartPolicy::Always;
         let mut injected = InjectedCrashLoop { restarts, victims: Vec::new() };
-        for id in self.on.ids(environment.topology())? {
-            let crash = Crash { id, restarts, runtime: environment.shared_runtime(), seen: Arc::default() };
+        for id in self.on.running(environment)? {
+            let (runtime, held) = (environment.shared_runtime(), environment.held_down().clone());
+            let crash = Crash { id, restarts, runtime, held, seen: Arc::default() };
             injected.victims.push(Victim::new(crash.clone()));
             if let Err(error) = crash.once().await.and(environment.point_links_to(&crash.id).await) {
                 injected.roll_back(environment).await?;
@@ -94,19 +94,19 @@ struct Crash {
     id: InstanceId,
     restarts: bool,
     runtime: Arc<dyn Runtime>,
+    held: Arc<HeldDown>,
     seen: Arc<Mutex<Seen>>,
 }
 
 impl Crash {
-    /// Kills it if it runs; it is gone on return, and started again if nobody else does that.
+    /// Kills it if it runs; it is gone on return, and started again if nobody else does that or holds it down.
     async fn once(&self) -> Result<(), RuntimeError> {
         match self.runtime.kill(&self.id).await {
             Ok(_) => self.seen.lock().kills += 1,
-            Err(RuntimeError::NotRunning { .. }) if self.restarts => return Ok(()),
             Err(RuntimeError::NotRunning { .. }) => {}
             Err(error) => return Err(error),
         }
-        if self.restarts { Ok(()) } else { self.runtime.start_again(&self.id).await }
+        if self.restarts || self.held.contains(&self.id) { Ok(()) } else { self.runtime.start_again(&self.id).await }
     }
 
     /// Kills it in every period until it is told to stop, and never in the middle of a kill.
@@ -196,6 +196,6 @@ impl Injected for InjectedCrashLoop {
         if self.restarts {
             return Attestation::shown("it kills no more, and the restart policy brings it back");
         }
-        attest_states(environment, self.ids(), "run", |state| state == State::Running).await
+        attest_up(environment, self.ids()).await
     }
 }

@@ -47,7 +47,7 @@ impl FaultKind for Disconnect {
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
         let network = resources(environment, Capability::Disconnect, || self.describe())?;
         let mut injected = InjectedDisconnect { fault: self.describe(), off: Vec::new() };
-        for id in self.on.ids(environment.topology())? {
+        for id in self.on.running(environment)? {
             // Links go on pointing at where it was: there, nobody answers.
             match network.disconnect(&id).await {
                 Ok(hold) => injected.off.push((id, hold)),

@@ -26,6 +26,16 @@ pub enum FaultError {
         /// How many there are.
         instances: u16,
     },
+    /// It names an instance that does not run.
+    #[error(
+        "{instance} is on standby; start it with `target(\"{service}\").scale({ordinal})` first",
+        service = .instance.service,
+        ordinal = .instance.ordinal
+    )]
+    OnStandby {
+        /// As given.
+        instance: InstanceId,
+    },
     /// It names a link that was not declared.
     #[error("link {caller} -> {callee} was not declared; declared are: {declared}")]
     UnknownLink {

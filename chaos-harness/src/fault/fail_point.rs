@@ -48,7 +48,7 @@ impl FaultKind for FailPointFault {
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
         let port = check_port(environment.topology(), &self.on, || self.describe())?;
-        let orders = self.on.ids(environment.topology())?.into_iter().map(|id| {
+        let orders = self.on.running(environment)?.into_iter().map(|id| {
             let seed = seed_for(environment.seed(), self.does.seed, &id);
             (id, FailPoint { seed, ..self.does.clone() })
         });

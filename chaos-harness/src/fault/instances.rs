@@ -3,9 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Attestation, FaultError};
+use super::FaultError;
 use crate::environment::Environment;
-use crate::runtime::State;
 use crate::topology::{InstanceId, Topology};
 
 /// One instance of a service, or all of them.
@@ -18,7 +17,20 @@ pub struct Instances {
 }
 
 impl Instances {
-    /// Which they are in `topology`.
+    /// Which of them run in `environment`, as far as that is up to standby.
+    ///
+    /// # Errors
+    /// When there is no such service or instance, or the one that is named is on standby.
+    pub(super) fn running(&self, environment: &Environment) -> Result<Vec<InstanceId>, FaultError> {
+        let ids = self.ids(environment.topology())?;
+        let (on_standby, run): (Vec<_>, Vec<_>) = ids.into_iter().partition(|id| environment.is_on_standby(id));
+        match on_standby.into_iter().next() {
+            Some(instance) if run.is_empty() => Err(FaultError::OnStandby { instance }),
+            _ => Ok(run),
+        }
+    }
+
+    /// Which they are in `topology`, those on standby among them.
     ///
     /// # Errors
     /// When there is no such service or instance.
@@ -43,22 +55,4 @@ impl std::fmt::Display for Instances {
         f.write_str(&self.service)?;
         self.instance.map_or(Ok(()), |ordinal| write!(f, "-{ordinal}"))
     }
-}
-
-/// Attests that every instance is in a state that `wanted` accepts; `words` says which that is.
-pub(super) async fn attest_states(
-    environment: &Environment,
-    ids: impl Iterator<Item = &InstanceId> + Send,
-    words: &str,
-    wanted: impl Fn(State) -> bool + Send,
-) -> Attestation {
-    let mut count = 0;
-    for id in ids {
-        match environment.runtime().status(id).await {
-            Ok(status) if wanted(status.state) => count += 1,
-            Ok(status) => return Attestation::not_shown(format!("{id} is {:?}", status.state)),
-            Err(error) => return Attestation::not_shown(error.to_string()),
-        }
-    }
-    Attestation::shown(format!("{count} instance(s) {words}"))
 }

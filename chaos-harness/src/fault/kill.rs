@@ -5,10 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::{Catalogued, Entry};
-use super::instances::attest_states;
+use super::lives::{attest_up, start_all};
 use super::{Attestation, FaultError, FaultKind, Injected, Instances, target};
-use crate::environment::Environment;
-use crate::runtime::{Capability, RuntimeError, State, Status};
+use crate::environment::{DownHold, Environment};
+use crate::runtime::{Capability, State, Status};
 use crate::topology::{InstanceId, RestartPolicy, Topology};
 
 /// Ends the processes of a service with `SIGKILL`, as a crash does. With a restart policy the service comes
@@ -50,8 +50,11 @@ impl FaultKind for Kill {
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
         let topology = environment.topology();
         let restarts = topology.get(&self.on.service)?.restart == RestartPolicy::Always;
-        let mut injected = InjectedKill { restarts, killed: Vec::new(), mechanism: String::new() };
-        for id in self.on.ids(topology)? {
+        let ids = self.on.running(environment)?;
+        // Without a policy it stays down until the rollback, whatever else comes to its end meanwhile.
+        let hold = environment.held_down().hold(ids.iter().filter(|_| !restarts));
+        let mut injected = InjectedKill { hold, restarts, killed: Vec::new(), mechanism: String::new() };
+        for id in ids {
             let before = environment.runtime().status(&id).await?;
             match environment.runtime().kill(&id).await {
                 Ok(killed) => injected.mechanism = killed.mechanism,
@@ -68,6 +71,7 @@ impl FaultKind for Kill {
 }
 
 struct InjectedKill {
+    hold: DownHold,
     restarts: bool,
     killed: Vec<(InstanceId, Status)>,
     mechanism: String,
@@ -108,21 +112,14 @@ impl Injected for InjectedKill {
         if self.restarts {
             return Ok(());
         }
-        let mut first_error: Option<RuntimeError> = None;
-        for (id, _) in &self.killed {
-            let started = environment.runtime().start_again(id).await;
-            if let Err(error) = started.and(environment.point_links_to(id).await) {
-                first_error.get_or_insert(error);
-            }
-        }
-        first_error.map_or(Ok(()), |error| Err(error.into()))
+        self.hold.let_go();
+        start_all(environment, self.killed.iter().map(|(id, _)| id)).await
     }
 
     async fn attest_gone(&mut self, environment: &Environment) -> Attestation {
         if self.restarts {
             return Attestation::shown("nothing to undo: the restart policy brings it back");
         }
-        let ids = self.killed.iter().map(|(id, _)| id);
-        attest_states(environment, ids, "run", |state| state == State::Running).await
+        attest_up(environment, self.killed.iter().map(|(id, _)| id)).await
     }
 }

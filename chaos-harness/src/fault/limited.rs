@@ -38,7 +38,7 @@ pub(super) async fn inject(
 ) -> Result<Box<dyn Injected>, FaultError> {
     let restarts = environment.topology().get(&on.service)?.restart == RestartPolicy::Always;
     let mut injected = InjectedLimit { fault, limit, restarts, limited: BTreeMap::new() };
-    for id in on.ids(environment.topology())? {
+    for id in on.running(environment)? {
         if let Err(error) = injected.limit(environment, &id).await {
             injected.roll_back(environment).await?;
             return Err(error);

@@ -204,7 +204,7 @@ register::faults! {
     Restart(Restart) = "restart",
     /// The processes of a service end again and again.
     CrashLoop(CrashLoop) = "crash_loop",
-    /// A service has fewer instances.
+    /// A service has fewer or more instances.
     Scale(Scale) = "scale",
     /// A service is off the network.
     Disconnect(Disconnect) = "disconnect",

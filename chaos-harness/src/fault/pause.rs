@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::{Catalogued, Entry};
-use super::instances::attest_states;
+use super::lives::{attest_states, attest_up};
 use super::{Attestation, FaultError, FaultKind, Injected, Instances, target};
 use crate::environment::Environment;
 use crate::runtime::{Capability, RuntimeError, State};
@@ -45,7 +45,7 @@ impl FaultKind for Pause {
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
         let mut injected = InjectedPause { paused: Vec::new() };
-        for id in self.on.ids(environment.topology())? {
+        for id in self.on.running(environment)? {
             injected.paused.push(id.clone());
             if let Err(error) = environment.runtime().pause(&id).await {
                 injected.roll_back(environment).await?;
@@ -81,6 +81,6 @@ impl Injected for InjectedPause {
     }
 
     async fn attest_gone(&mut self, environment: &Environment) -> Attestation {
-        attest_states(environment, self.paused.iter(), "run", |state| state == State::Running).await
+        attest_up(environment, self.paused.iter()).await
     }
 }

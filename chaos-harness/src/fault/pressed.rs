@@ -32,7 +32,7 @@ pub(super) async fn inject(
     fault: String,
 ) -> Result<Box<dyn Injected>, FaultError> {
     let mut injected = InjectedPressure { fault, pressed: Vec::new() };
-    for id in on.ids(environment.topology())? {
+    for id in on.running(environment)? {
         if let Err(error) = injected.press(environment, id, &amount).await {
             injected.roll_back(environment).await?;
             return Err(error);

@@ -1,17 +1,18 @@
 //! A service is restarted, and is away for a while.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
 use super::catalogue::{Catalogued, Entry};
-use super::instances::attest_states;
-use super::lives::{how_stopped, start_all, stop_all};
+use super::lives::{attest_up, how_stopped, start_all, stop_all};
 use super::{Attestation, FaultError, FaultKind, Injected, Instances, target};
-use crate::environment::Environment;
+use crate::environment::{DownHold, Environment};
 use crate::runtime::{Capability, State, Status};
 use crate::topology::{InstanceId, Topology};
 
@@ -61,26 +62,31 @@ impl FaultKind for Restart {
     }
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
-        let ids = self.on.ids(environment.topology())?;
+        let ids = self.on.running(environment)?;
         let mut before = Vec::new();
         for id in &ids {
             before.push(environment.runtime().status(id).await?);
         }
+        let held = environment.held_down().clone();
+        let hold = Arc::new(Mutex::new(held.hold(&ids)));
         if let Err(error) = stop_all(environment, &ids).await {
+            hold.lock().let_go();
             start_all(environment, &ids).await?;
             return Err(error);
         }
         let (runtime, starting, delay) = (environment.shared_runtime(), ids.clone(), self.delay);
+        let until_then = hold.clone();
         let start = tokio::spawn(async move {
             tokio::time::sleep(delay).await;
-            for id in &starting {
+            until_then.lock().let_go();
+            for id in starting.iter().filter(|id| !held.contains(id)) {
                 // What did not start here, the rollback starts, and says so when it cannot.
                 if let Err(error) = runtime.start_again(id).await {
                     tracing::warn!(%error, %id, "not started again yet");
                 }
             }
         });
-        Ok(Box::new(InjectedRestart { ids, before, start }))
+        Ok(Box::new(InjectedRestart { ids, before, start, hold }))
     }
 }
 
@@ -88,6 +94,8 @@ struct InjectedRestart {
     ids: Vec<InstanceId>,
     before: Vec<Status>,
     start: JoinHandle<()>,
+    /// Let go when it is started, be it by the task or at the rollback.
+    hold: Arc<Mutex<DownHold>>,
 }
 
 impl Drop for InjectedRestart {
@@ -120,10 +128,11 @@ impl Injected for InjectedRestart {
 
     async fn roll_back(&mut self, environment: &Environment) -> Result<(), FaultError> {
         self.start.abort();
+        self.hold.lock().let_go();
         start_all(environment, &self.ids).await
     }
 
     async fn attest_gone(&mut self, environment: &Environment) -> Attestation {
-        attest_states(environment, self.ids.iter(), "run", |state| state == State::Running).await
+        attest_up(environment, self.ids.iter()).await
     }
 }

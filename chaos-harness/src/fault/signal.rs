@@ -7,10 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::{Catalogued, Entry};
-use super::instances::attest_states;
-use super::lives::start_all;
+use super::lives::{attest_up, start_all};
 use super::{Attestation, FaultError, FaultKind, Injected, Instances, target};
-use crate::environment::Environment;
+use crate::environment::{DownHold, Environment};
 use crate::runtime::{Capability, Signal, State, Status, Wont};
 use crate::topology::{InstanceId, RestartPolicy, Topology};
 
@@ -71,8 +70,11 @@ impl FaultKind for SendSignal {
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
         let restarts = environment.topology().get(&self.on.service)?.restart == RestartPolicy::Always;
-        let mut injected = InjectedSignal { signal: self.named()?, restarts, sent: Vec::new(), how: Vec::new() };
-        for id in self.on.ids(environment.topology())? {
+        let ids = self.on.running(environment)?;
+        // What ends of it without a policy stays down until the rollback.
+        let hold = environment.held_down().hold(ids.iter().filter(|_| !restarts));
+        let mut injected = InjectedSignal { hold, signal: self.named()?, restarts, sent: Vec::new(), how: Vec::new() };
+        for id in ids {
             if let Err(error) = injected.send(environment, &id).await {
                 injected.roll_back(environment).await?;
                 return Err(error);
@@ -97,6 +99,7 @@ fn state_letter(pid: u32) -> Option<char> {
 }
 
 struct InjectedSignal {
+    hold: DownHold,
     signal: Signal,
     restarts: bool,
     sent: Vec<Sent>,
@@ -174,7 +177,11 @@ impl Injected for InjectedSignal {
             }
         }
         // With a restart policy, coming back is what is tested; helping would hide that it does not.
-        if self.restarts { Ok(()) } else { start_all(environment, self.sent.iter().map(|sent| &sent.id)).await }
+        if self.restarts {
+            return Ok(());
+        }
+        self.hold.let_go();
+        start_all(environment, self.sent.iter().map(|sent| &sent.id)).await
     }
 
     async fn attest_gone(&mut self, environment: &Environment) -> Attestation {
@@ -185,7 +192,6 @@ impl Injected for InjectedSignal {
         if self.restarts {
             return Attestation::shown("nothing to undo: the restart policy brings it back");
         }
-        let ids = self.sent.iter().map(|sent| &sent.id);
-        attest_states(environment, ids, "run", |state| state == State::Running).await
+        attest_up(environment, self.sent.iter().map(|sent| &sent.id)).await
     }
 }

@@ -35,7 +35,7 @@ fn writes(pace: DiskPace) -> DiskWrites {
 /// Slows the disks of instances; all or nothing.
 pub(super) async fn inject(environment: &Environment, fault: &SlowDisk) -> Result<Box<dyn Injected>, FaultError> {
     let mut injected = InjectedSlowness { fault: fault.clone(), slowed: Vec::new() };
-    for id in fault.on.ids(environment.topology())? {
+    for id in fault.on.running(environment)? {
         if let Err(error) = injected.slow(environment, id).await {
             injected.roll_back(environment).await?;
             return Err(error);

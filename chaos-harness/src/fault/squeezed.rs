@@ -32,7 +32,7 @@ pub(super) async fn inject(
     left: u64,
 ) -> Result<Box<dyn Injected>, FaultError> {
     let mut injected = InjectedSqueeze { victims: Vec::new() };
-    for id in on.ids(environment.topology())? {
+    for id in on.running(environment)? {
         if let Err(error) = injected.squeeze(environment, id, left).await {
             injected.roll_back(environment).await?;
             return Err(error.into());

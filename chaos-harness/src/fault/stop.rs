@@ -5,11 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::{Catalogued, Entry};
-use super::instances::attest_states;
-use super::lives::{how_stopped, start_all, stop_all};
+use super::lives::{attest_down, attest_up, how_stopped, start_all, stop_all};
 use super::{Attestation, FaultError, FaultKind, Injected, Instances, target};
-use crate::environment::Environment;
-use crate::runtime::{Capability, State};
+use crate::environment::{DownHold, Environment};
+use crate::runtime::Capability;
 use crate::topology::{InstanceId, Topology};
 
 /// Shuts a service down with `SIGTERM` for the hold, then starts it again. Its restart policy does not apply.
@@ -45,7 +44,8 @@ impl FaultKind for Stop {
     }
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
-        let mut injected = InjectedStop { stopped: self.on.ids(environment.topology())? };
+        let stopped = self.on.running(environment)?;
+        let mut injected = InjectedStop { hold: environment.held_down().hold(&stopped), stopped };
         match stop_all(environment, &injected.stopped).await {
             Ok(()) => Ok(Box::new(injected)),
             Err(error) => {
@@ -57,6 +57,7 @@ impl FaultKind for Stop {
 }
 
 struct InjectedStop {
+    hold: DownHold,
     stopped: Vec<InstanceId>,
 }
 
@@ -67,14 +68,15 @@ impl Injected for InjectedStop {
     }
 
     async fn attest(&mut self, environment: &Environment) -> Attestation {
-        attest_states(environment, self.stopped.iter(), "are down", |state| matches!(state, State::Exited { .. })).await
+        attest_down(environment, self.stopped.iter()).await
     }
 
     async fn roll_back(&mut self, environment: &Environment) -> Result<(), FaultError> {
+        self.hold.let_go();
         start_all(environment, &self.stopped).await
     }
 
     async fn attest_gone(&mut self, environment: &Environment) -> Attestation {
-        attest_states(environment, self.stopped.iter(), "run", |state| state == State::Running).await
+        attest_up(environment, self.stopped.iter()).await
     }
 }

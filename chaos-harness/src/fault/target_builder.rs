@@ -113,8 +113,9 @@ impl TargetRef {
         Injection::new(CrashLoop { on: self.0, period })
     }
 
-    /// Only `instances` instances of the service are left for the hold; 0 is none. [`instance`](Self::instance) has no
-    /// say in this.
+    /// Only `instances` instances of the service are left for the hold; 0 is none. More than run can be had of those on
+    /// [standby](crate::topology::Service::standby); their health is not waited for. [`instance`](Self::instance) has
+    /// no say in this.
     ///
     /// ```
     /// use chaos_harness::fault::target;

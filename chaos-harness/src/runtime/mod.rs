@@ -92,6 +92,13 @@ pub trait Runtime: Send + Sync + Debug {
     /// An unknown instance, or an engine that does not answer.
     async fn stop(&self, id: &InstanceId, grace: Duration) -> Result<(), RuntimeError>;
 
+    /// Shuts an instance down that is to stay down: the same as [`stop`](Self::stop), but nothing is kept in mind that
+    /// would start it again.
+    ///
+    /// # Errors
+    /// An unknown instance, or an engine that does not answer.
+    async fn retire(&self, id: &InstanceId, grace: Duration) -> Result<(), RuntimeError>;
+
     /// Ends an instance at once, as a crash does: its restart policy applies. Returns how it was done.
     ///
     /// # Errors

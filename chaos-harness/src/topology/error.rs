@@ -90,6 +90,16 @@ pub enum TopologyError {
         /// The count as given.
         instances: u16,
     },
+    /// Nothing but spare instances.
+    #[error("service `{name}` has {standby} of {instances} instances on standby; leave one at least that is not")]
+    BadStandby {
+        /// The service.
+        name: String,
+        /// How many are on standby.
+        standby: u16,
+        /// How many there are.
+        instances: u16,
+    },
     /// Port 0 cannot be linked to.
     #[error("service `{name}` listens on port 0; declare the port it really uses")]
     BadPort {

@@ -97,7 +97,7 @@ impl Topology {
         self.services.get(name).ok_or_else(|| self.unknown(name))
     }
 
-    /// Every instance of every service, in the order of declaration.
+    /// Every instance of every service, those on standby among them, in the order of declaration.
     pub fn instances(&self) -> impl Iterator<Item = InstanceId> + '_ {
         self.services.values().flat_map(|service| service.instance_ids())
     }
@@ -218,6 +218,10 @@ mod tests {
             (pair().service(Service::new("users").cargo("p", "b")), "`users` is not a usable name"),
             (pair().service(Service::new("c")), "service `c` has nothing to run"),
             (pair().service(Service::new("c").cargo("p", "b").instances(0)), "service `c` asks for 0 instances"),
+            (
+                pair().service(Service::new("c").cargo("p", "b").instances(2).standby(2)),
+                "service `c` has 2 of 2 instances on standby; leave one at least that is not",
+            ),
             (
                 pair().service(Service::new("c").cargo("p", "b").volume("data", 1 << 20)),
                 "service `c` has a volume of 1048576 bytes at `data`",

@@ -1,6 +1,7 @@
 //! One service: what runs, where it listens, how to tell that it is healthy.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -52,8 +53,11 @@ pub struct Service {
     pub disks: BTreeSet<String>,
     /// How to tell that an instance is healthy.
     pub health: Health,
-    /// How many instances run.
+    /// How many instances there are.
     pub instances: u16,
+    /// How many of them are on standby: not started until a fault scales the service up.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub standby: u16,
     /// What happens when an instance ends by itself.
     pub restart: RestartPolicy,
 }
@@ -148,6 +152,7 @@ impl Service {
             control_port: None,
             health: Health::Tcp { within: Duration::from_secs(30) },
             instances: 1,
+            standby: 0,
             restart: RestartPolicy::Never,
         }
     }
@@ -278,10 +283,27 @@ impl Service {
         self
     }
 
-    /// Sets how many instances run.
+    /// Sets how many instances there are.
     #[must_use]
     pub fn instances(mut self, count: u16) -> Self {
         self.instances = count;
+        self
+    }
+
+    /// Keeps the last `count` instances on standby: they have addresses, and links to them that refuse, but are started
+    /// only while [`TargetRef::scale`](crate::fault::TargetRef::scale) asks for them.
+    ///
+    /// ```
+    /// use chaos_harness::fault::target;
+    /// use chaos_harness::topology::Service;
+    ///
+    /// let service = Service::new("order").cargo("shop", "shop").instances(3).standby(2);
+    /// assert_eq!(service.started_ids().count(), 1);
+    /// let all_three = target("order").scale(3);
+    /// ```
+    #[must_use]
+    pub fn standby(mut self, count: u16) -> Self {
+        self.standby = count;
         self
     }
 
@@ -292,9 +314,23 @@ impl Service {
         self
     }
 
-    /// The instances of this service.
+    /// The instances of this service, those on standby among them.
     pub fn instance_ids(&self) -> impl Iterator<Item = InstanceId> + '_ {
-        (1..=self.instances).map(|ordinal| InstanceId::new(&self.name, ordinal))
+        self.ids(1..=self.instances)
+    }
+
+    /// The instances that are started with the environment.
+    pub fn started_ids(&self) -> impl Iterator<Item = InstanceId> + '_ {
+        self.ids(1..=self.instances.saturating_sub(self.standby))
+    }
+
+    /// The instances on standby.
+    pub fn standby_ids(&self) -> impl Iterator<Item = InstanceId> + '_ {
+        self.ids(self.instances.saturating_sub(self.standby) + 1..=self.instances)
+    }
+
+    fn ids(&self, ordinals: RangeInclusive<u16>) -> impl Iterator<Item = InstanceId> + '_ {
+        ordinals.map(|ordinal| InstanceId::new(&self.name, ordinal))
     }
 
     /// What of it can only be given to something that is started.
@@ -317,6 +353,10 @@ impl Service {
         if !(1..=MAX_INSTANCES).contains(&self.instances) {
             return Err(TopologyError::BadInstances { name: name(), instances: self.instances });
         }
+        if self.standby >= self.instances {
+            let (standby, instances) = (self.standby, self.instances);
+            return Err(TopologyError::BadStandby { name: name(), standby, instances });
+        }
         if let (Some(Image::Existing(_)), Some(given)) = (&self.image, self.given_at_start()) {
             return Err(TopologyError::Existing { name: name(), given });
         }
@@ -337,4 +377,8 @@ impl Service {
         }
         Ok(())
     }
+}
+
+fn is_zero(count: &u16) -> bool {
+    *count == 0
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test uses its own part of it")]
 #![allow(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
+pub(crate) mod asking;
 pub(crate) mod inside;
 
 use std::io::Write;

@@ -5,8 +5,12 @@
 mod common;
 mod ends;
 mod engine;
+mod every_fault;
 mod existing;
+mod foreign;
+mod holder;
 mod moments;
+mod names;
 mod out_of_sight;
 mod traces;
 mod unprivileged;

@@ -65,7 +65,7 @@ impl Nobody {
 
     fn start(&self, test: &str) -> Victim {
         let (folder, command) = self.command();
-        Victim::start_at(folder, command, test, "docker", &[])
+        Victim::start_at(folder, command, &format!("victim::{test}"), "docker", &[])
     }
 }
 

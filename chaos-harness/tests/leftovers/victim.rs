@@ -182,34 +182,39 @@ impl Victim {
 
     /// The same, with more environment variables.
     pub(crate) fn start_with(test: &str, runtime: &str, variables: &[(&str, &str)]) -> Self {
-        Self::start_as(Command::new(std::env::current_exe().unwrap()), test, runtime, variables)
+        Self::start_test(&format!("victim::{test}"), runtime, variables)
+    }
+
+    /// The same, with a test of another module.
+    pub(crate) fn start_test(path: &str, runtime: &str, variables: &[(&str, &str)]) -> Self {
+        Self::start_as(Command::new(std::env::current_exe().unwrap()), path, runtime, variables)
     }
 
     /// The same, in a named network namespace.
     pub(crate) fn start_in(namespace: &str, test: &str, runtime: &str, variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new("nsenter");
         command.arg(format!("--net=/run/netns/{namespace}")).arg(std::env::current_exe().unwrap());
-        Self::start_as(command, test, runtime, variables)
+        Self::start_as(command, &format!("victim::{test}"), runtime, variables)
     }
 
-    fn start_as(command: Command, test: &str, runtime: &str, variables: &[(&str, &str)]) -> Self {
+    fn start_as(command: Command, path: &str, runtime: &str, variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let build = chaos_dir().join("build");
         std::fs::create_dir_all(&build).unwrap();
         symlink(build.canonicalize().unwrap(), folder.path().join("build")).unwrap();
-        Self::start_at(folder, command, test, runtime, variables)
+        Self::start_at(folder, command, path, runtime, variables)
     }
 
     /// The same, in a folder that has what it takes.
     pub(crate) fn start_at(
         folder: tempfile::TempDir,
         mut command: Command,
-        test: &str,
+        path: &str,
         runtime: &str,
         variables: &[(&str, &str)],
     ) -> Self {
         let process = command
-            .args(["--ignored", "--exact", &format!("victim::{test}"), "--nocapture"])
+            .args(["--ignored", "--exact", path, "--nocapture"])
             .env("CHAOS_DIR", folder.path())
             .env("CHAOS_RUNTIME", runtime)
             .envs(variables.iter().copied())

@@ -55,7 +55,7 @@ impl FaultKind for DnsFailure {
         // What is dropped on the way out is told to the sender; that an answer never comes, to nobody.
         let way = if self.reject { Way::Out } else { Way::In };
         let mut traffic = Traffic::new();
-        for id in self.on.ids(environment.topology())? {
+        for id in self.on.running(environment)? {
             for transport in [Transport::Udp, Transport::Tcp] {
                 let packets = Packets { remote_port: Some((transport, PORT)), ..Packets::default() };
                 traffic.entry(id.clone()).or_default().push((way, packets));

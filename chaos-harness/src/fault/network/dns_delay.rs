@@ -62,7 +62,7 @@ impl FaultKind for DnsDelay {
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
         let delay = NameDelay { table: rules::fresh_table(environment), delay: self.delay };
-        let ids = self.on.ids(environment.topology())?;
+        let ids = self.on.running(environment)?;
         let treated = treat(Delayed { delay, names: BTreeMap::new() }, ids, environment).await;
         treated.map_err(|error| rules::refusal(&self.describe(), INSTEAD, error))
     }

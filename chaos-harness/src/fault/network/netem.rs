@@ -87,7 +87,7 @@ impl NetemFault {
 
     async fn inject_in_kernel(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
         let mut packets = BTreeMap::new();
-        for id in self.place.on.ids(environment.topology())? {
+        for id in self.place.on.running(environment)? {
             let of_id = self.packets(&id, environment).await?;
             packets.insert(id, of_id);
         }
@@ -103,6 +103,9 @@ impl NetemFault {
         let mut packets = Vec::new();
         for peer in (Instances { service: peer.clone(), instance: None }).ids(environment.topology())? {
             packets.extend(traffic::on_link(id, &peer, environment));
+            if environment.is_on_standby(&peer) {
+                continue;
+            }
             let address = environment.runtime().status(&peer).await?.address;
             packets.extend(address.map(|it| Packets { remote: Some(it.ip()), ..Packets::default() }));
         }

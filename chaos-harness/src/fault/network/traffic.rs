@@ -20,7 +20,7 @@ pub(super) type Traffic = BTreeMap<InstanceId, Vec<(Way, Packets)>>;
 /// The packets of `place`.
 pub(super) async fn of_place(place: &NetworkPlace, environment: &Environment) -> Result<Traffic, FaultError> {
     let mut traffic = Traffic::new();
-    let ids = place.on.ids(environment.topology())?;
+    let ids = place.on.running(environment)?;
     let ways = |way: Ways| matches!(place.ways, Ways::Both) || place.ways == way;
     let Some(peer) = place.peer.as_deref() else {
         for (way, named) in [(Way::In, Ways::In), (Way::Out, Ways::Out)] {
@@ -45,6 +45,8 @@ pub(super) async fn of_place(place: &NetworkPlace, environment: &Environment) ->
             }
         }
     }
+    // Links to and from what is on standby are there already, its own namespace is not.
+    traffic.retain(|id, _| !environment.is_on_standby(id));
     Ok(traffic)
 }
 
@@ -61,6 +63,9 @@ async fn between(
     }
     for packets in on_link(to, from, environment) {
         traffic.entry(to.clone()).or_default().push((Way::In, packets));
+    }
+    if environment.is_on_standby(to) {
+        return Ok(());
     }
     if let Some(address) = environment.runtime().status(to).await?.address {
         let packets = Packets { remote: Some(address.ip()), ..Packets::default() };

@@ -6,6 +6,7 @@
 mod cgroup;
 mod client;
 mod container;
+mod ends;
 mod events;
 mod existing;
 mod helper;
@@ -30,7 +31,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bollard::Docker;
 use bollard::models::ContainerInspectResponse;
-use bollard::query_parameters::{LogsOptionsBuilder, StopContainerOptionsBuilder};
+use bollard::query_parameters::LogsOptionsBuilder;
 use futures::TryStreamExt;
 use futures::future::join_all;
 use testcontainers::core::ImageExt;
@@ -44,7 +45,7 @@ pub(crate) use leased::{Leased, delay_names};
 pub(super) use sweep::{remove_environment, sweep};
 pub(crate) use undo::undo;
 
-use self::client::{connect, engine, status_code};
+use self::client::{connect, engine};
 use self::existing::Existing;
 use self::throttle::Throttle;
 use super::{
@@ -190,27 +191,6 @@ impl DockerRuntime {
     async fn take(&self, step: UndoStep) -> Result<(), RuntimeError> {
         self.undo.take(&step).await
     }
-
-    /// The first process of an instance that runs, and its container.
-    async fn running(&self, id: &InstanceId, action: &'static str) -> Result<(u32, String), RuntimeError> {
-        let pid = self.status(id).await?.pid;
-        let pid = pid.ok_or_else(|| RuntimeError::NotRunning { instance: id.clone(), action })?;
-        Ok((pid, self.container(id).await?))
-    }
-
-    async fn signal_through_engine(&self, id: &InstanceId, signal: Signal) -> Result<String, RuntimeError> {
-        kill::through_engine(&self.docker, &self.stand_ins, (&self.name(id), id), signal).await
-    }
-
-    /// Waits until the engine has noticed that process `pid` is gone.
-    async fn wait_for_end(&self, id: &InstanceId, pid: u32) -> Result<(), RuntimeError> {
-        let mut pause = Duration::from_millis(1);
-        while self.status(id).await?.pid == Some(pid) {
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_millis(50));
-        }
-        Ok(())
-    }
 }
 
 #[async_trait]
@@ -276,15 +256,14 @@ impl Runtime for DockerRuntime {
     }
 
     async fn stop(&self, id: &InstanceId, grace: Duration) -> Result<(), RuntimeError> {
-        let seconds = i32::try_from(grace.as_secs_f64().ceil() as i64).unwrap_or(i32::MAX);
-        let options = StopContainerOptionsBuilder::new().t(seconds).build();
         self.undo.note(self.undo_of_stop(id).await?)?;
-        self.stand_ins.call_off(id).await;
-        match self.docker.stop_container(&self.name(id), Some(options)).await {
-            // 304: it had stopped already.
-            Err(error) if status_code(&error) != Some(304) => Err(engine(format!("stop {id}"))(error)),
-            _ => Ok(()),
-        }
+        self.shut_down(id, grace).await
+    }
+
+    async fn retire(&self, id: &InstanceId, grace: Duration) -> Result<(), RuntimeError> {
+        let start = self.undo_of_stop(id).await?;
+        self.shut_down(id, grace).await?;
+        Ok(self.undo.done(&start)?)
     }
 
     async fn kill(&self, id: &InstanceId) -> Result<Killed, RuntimeError> {

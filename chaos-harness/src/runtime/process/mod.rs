@@ -141,6 +141,10 @@ impl Runtime for ProcessRuntime {
         Ok(())
     }
 
+    async fn retire(&self, id: &InstanceId, grace: Duration) -> Result<(), RuntimeError> {
+        self.stop(id, grace).await
+    }
+
     async fn kill(&self, id: &InstanceId) -> Result<Killed, RuntimeError> {
         let (instance, pid) = self.running(id, "killed")?;
         child::signal(pid, child::Signal::KILL)?;

@@ -1,0 +1,6 @@
+fn main() {
+    chaos_harness::topology! {
+        shop:
+        order { cargo: "shop", instances: 32, standby: 32 }
+    };
+}
