@@ -18,8 +18,8 @@ use crate::environment::Environment;
 use crate::runtime::Runtime;
 use crate::topology::{InstanceId, Topology};
 
-/// How long a fault outlives a test process that dies: within the 10 s after which nothing may be left.
-const LEASE: Duration = Duration::from_secs(8);
+/// How long a fault outlives a test process that dies: well within the 10 s after which nothing may be left.
+const LEASE: Duration = Duration::from_secs(5);
 /// A few renewals may be lost before a fault ends too early. A restarted instance has none until the next.
 const RENEWAL: Duration = Duration::from_secs(1);
 /// An endpoint that stands still is no reason to stand still.

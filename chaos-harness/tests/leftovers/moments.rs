@@ -46,7 +46,8 @@ fn kill_all(runtime: &str, seed: u64) {
         for _ in 0..AT_A_TIME {
             scope.spawn(|| {
                 while let Some(after) = moments.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    times.lock().unwrap().push(kill(runtime, *after));
+                    let gone = kill(runtime, *after);
+                    times.lock().unwrap().push(gone);
                 }
             });
         }

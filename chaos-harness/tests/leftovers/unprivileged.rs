@@ -121,20 +121,28 @@ fn runs_an_experiment(nobody: &Nobody) {
     victim.wait_until_gone("not killed");
 }
 
-/// While each of its faults is in force.
+/// While each of its faults is in force, some at a time.
 fn leaves_nothing_when_killed(nobody: &Nobody) {
-    for number in 1..=6 {
-        let mut victim = nobody.start("without_root");
-        let in_force = |it: &InjectionRecord| it.rolled_back.is_none();
-        victim.wait_for_journal(|journal| {
-            journal.injections.len() == number && journal.injections.last().is_some_and(in_force)
+    for numbers in [1..=3, 4..=6] {
+        std::thread::scope(|scope| {
+            for number in numbers {
+                scope.spawn(move || leaves_nothing_of_fault(nobody, number));
+            }
         });
-        victim.kill();
-        let gone = victim.wait_until_gone("killed as nobody");
-        let journal = victim.journals("killed as nobody").remove(0);
-        assert_eq!(journal.status, Status::Interrupted);
-        eprintln!("nobody killed under `{}`: clean after {gone:?}", journal.injections[number - 1].fault);
     }
+}
+
+fn leaves_nothing_of_fault(nobody: &Nobody, number: usize) {
+    let mut victim = nobody.start("without_root");
+    let in_force = |it: &InjectionRecord| it.rolled_back.is_none();
+    victim.wait_for_journal(|journal| {
+        journal.injections.len() == number && journal.injections.last().is_some_and(in_force)
+    });
+    victim.kill();
+    let gone = victim.wait_until_gone("killed as nobody");
+    let journal = victim.journals("killed as nobody").remove(0);
+    assert_eq!(journal.status, Status::Interrupted);
+    eprintln!("nobody killed under `{}`: clean after {gone:?}", journal.injections[number - 1].fault);
 }
 
 fn has_what_it_stopped_stay_down(nobody: &Nobody) {
