@@ -30,7 +30,7 @@ pub(crate) fn wait_until_gone(victim: u32, folder: &Path, context: &str) -> Dura
     gone
 }
 
-/// Everything that is left of `victim`: containers, networks, processes.
+/// Everything that is left of `victim`: containers, networks, volumes, processes.
 pub(crate) fn of(victim: u32, folder: &Path) -> Vec<String> {
     let mut left = processes("CHAOS_HARNESS_OWNER", victim);
     // Without an undo log there was no environment, and so nothing at the engine.
@@ -65,7 +65,7 @@ pub(crate) fn kill_guard(owner: u32) {
     }
 }
 
-/// The containers and networks whose owner is process `pid` of this machine.
+/// The containers, networks and volumes whose owner is process `pid` of this machine.
 pub(crate) fn resources(pid: u32) -> Vec<String> {
     if !engine_answers() {
         return Vec::new();
@@ -73,8 +73,9 @@ pub(crate) fn resources(pid: u32) -> Vec<String> {
     let mine = |line: &&str| line.split_once(' ').is_some_and(|(_, owner)| owner.starts_with(&format!("{pid}/")));
     let format = "{{.Name}} {{.Label \"chaos-harness.owner\"}}";
     let networks = docker(&["network", "ls", "--filter", "label=chaos-harness.owner", "--format", format]);
+    let volumes = docker(&["volume", "ls", "--filter", "label=chaos-harness.owner", "--format", format]);
     let format = "{{.Names}} {{.Label \"chaos-harness.owner\"}}";
     let containers = docker(&["ps", "--all", "--filter", "label=chaos-harness.owner", "--format", format]);
-    let all = [networks, containers].concat();
+    let all = [networks, volumes, containers].concat();
     all.lines().filter(mine).map(str::to_owned).collect()
 }
