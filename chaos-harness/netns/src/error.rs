@@ -51,7 +51,7 @@ impl NetnsError {
     /// The error for `action`, to be used with `map_err`.
     pub(crate) fn of(action: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let action = action.into();
-        move |error| match error.raw_os_error().map(Errno::from_raw_os_error) {
+        move |error| match Errno::from_io_error(&error) {
             Some(Errno::PERM | Errno::ACCESS) => Self::NotPermitted { action },
             _ => Self::System { action, reason: error.to_string() },
         }
@@ -59,7 +59,7 @@ impl NetnsError {
 
     /// The same, where the kernel says "no entry" or "not supported" for want of `module`.
     pub(crate) fn of_feature<'a>(what: &'a str, module: &'a str) -> impl FnOnce(std::io::Error) -> Self + 'a {
-        move |error| match error.raw_os_error().map(Errno::from_raw_os_error) {
+        move |error| match Errno::from_io_error(&error) {
             Some(Errno::NOENT | Errno::OPNOTSUPP | Errno::PROTONOSUPPORT | Errno::AFNOSUPPORT) => {
                 Self::Missing { what: what.to_owned(), module: module.to_owned() }
             }

@@ -1,6 +1,5 @@
 //! Queueing disciplines: `netem` on everything that leaves, or `prio` with a `netem` for each class of packets.
 
-use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -89,15 +88,11 @@ pub(crate) fn clear(interfaces: &[Interface]) -> Result<(), NetnsError> {
         let deleted = Socket::route().and_then(|mut socket| socket.transact(&[delete]));
         match deleted {
             // No such discipline, not ours, or no such interface any more.
-            Err(error) if is(&error, &[Errno::NOENT, Errno::INVAL, Errno::NODEV]) => {}
+            Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::NOENT | Errno::INVAL | Errno::NODEV)) => {}
             other => other.map_err(NetnsError::of(format!("take the queueing of {} back", interface.name)))?,
         }
     }
     Ok(())
-}
-
-fn is(error: &io::Error, errors: &[Errno]) -> bool {
-    error.raw_os_error().is_some_and(|code| errors.contains(&Errno::from_raw_os_error(code)))
 }
 
 /// How many packets passed the discipline that does what [`shape`] made of `packets`; `None` when it is not there.

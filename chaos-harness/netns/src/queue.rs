@@ -49,9 +49,11 @@ impl Queue {
                     return Ok(Self { socket, number });
                 }
                 // It is somebody else's, or this process may have none.
-                Err(error) if is(&error, &[Errno::BUSY, Errno::PERM]) => refused = error,
+                Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::BUSY | Errno::PERM)) => {
+                    refused = error
+                }
                 // The kernel has no such queues.
-                Err(error) if is(&error, &[Errno::INVAL]) => return Err(Errno::OPNOTSUPP.into()),
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => return Err(Errno::OPNOTSUPP.into()),
                 Err(error) => return Err(error),
             }
         }
@@ -66,7 +68,7 @@ impl Queue {
     pub(crate) fn arrived(&mut self) -> io::Result<Vec<Waiting>> {
         match self.socket.heard() {
             // More came at once than the socket holds; those have passed.
-            Err(error) if is(&error, &[Errno::NOBUFS]) => Ok(Vec::new()),
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::NOBUFS) => Ok(Vec::new()),
             heard => Ok(heard?.iter().filter_map(waiting).collect()),
         }
     }
@@ -107,8 +109,4 @@ fn waiting(received: &Received) -> Option<Waiting> {
     let attributes = received.payload.get(4..)?;
     let id = u32::from_be_bytes(*attribute(attributes, HEADER)?.first_chunk()?);
     Some(Waiting { id, packet: attribute(attributes, PAYLOAD).unwrap_or_default().to_vec() })
-}
-
-fn is(error: &io::Error, errors: &[Errno]) -> bool {
-    error.raw_os_error().is_some_and(|code| errors.contains(&Errno::from_raw_os_error(code)))
 }

@@ -124,5 +124,5 @@ impl Spool {
 /// Whether the system has no pipe to give or cannot splice, so that bytes have to be copied.
 pub(super) fn is_lacking(error: &io::Error) -> bool {
     let lacking = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::INVAL, Errno::NOSYS, Errno::PERM];
-    lacking.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+    Errno::from_io_error(error).is_some_and(|errno| lacking.contains(&errno))
 }

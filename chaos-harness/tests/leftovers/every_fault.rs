@@ -1,7 +1,5 @@
 //! Every example of every registered fault, its owner killed while it is in force: nothing of it is left.
 
-use std::collections::VecDeque;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use chaos_harness::fault::FaultKind;
@@ -12,10 +10,9 @@ use crate::common::asking::why_not;
 use crate::common::{engine_answers, inside, not_run};
 use crate::foreign::{Foreign, image};
 use crate::holder::{Came, Holder, examples};
+use crate::lanes;
 use crate::traces::WITHIN;
 
-/// How many owners live at a time. They mostly wait.
-const AT_A_TIME: usize = 4;
 const PAUSE: Duration = Duration::from_millis(25);
 
 /// The examples that this machine can do on `kind`, by number; of the others it says why they are not run.
@@ -30,22 +27,12 @@ fn possible(kind: RuntimeKind) -> Vec<usize> {
     possible
 }
 
-/// How long it took after each kill, by example.
-#[derive(Default)]
-struct Times(Mutex<Vec<(Duration, usize)>>);
-
-impl Times {
-    fn add(&self, number: usize, took: Duration) {
-        self.0.lock().unwrap().push((took, number));
-    }
-
-    fn print(self, what: &str) {
-        let mut times = self.0.into_inner().unwrap();
-        times.sort();
-        let (median, (worst, number)) = (times[times.len() / 2].0, times[times.len() - 1]);
-        let (count, fault) = (times.len(), examples()[number].0.describe());
-        eprintln!("{what}: {count} of {count} clean, median after {median:?}, the last after {worst:?} (`{fault}`)");
-    }
+/// Prints how long it took after the kill under each example.
+fn print(what: &str, mut times: Vec<(Duration, usize)>) {
+    times.sort();
+    let (median, (worst, number)) = (times[times.len() / 2].0, times[times.len() - 1]);
+    let (count, fault) = (times.len(), examples()[number].0.describe());
+    eprintln!("{what}: {count} of {count} clean, median after {median:?}, the last after {worst:?} (`{fault}`)");
 }
 
 #[rstest]
@@ -54,23 +41,15 @@ fn killed_under_every_fault(#[values(RuntimeKind::Process, RuntimeKind::Docker)]
         return not_run("no docker engine");
     }
     let numbers = possible(kind);
-    let (queue, times) = (Mutex::new(VecDeque::from(numbers.clone())), Times::default());
-    let next = || queue.lock().unwrap().pop_front();
-    std::thread::scope(|scope| {
-        for _ in 0..AT_A_TIME {
-            scope.spawn(|| {
-                while let Some(number) = next() {
-                    let fault = &examples()[number].0;
-                    let holder = Holder::start(&kind.to_string(), &[number], &[]);
-                    let in_force = matches!(holder.came, Came::InForce(it) if it == number);
-                    assert!(in_force, "`{fault}` was refused: {:?}", holder.refused);
-                    times.add(number, holder.kill(&format!("killed under `{fault}` on {kind}")));
-                }
-            });
-        }
+    let times = lanes::each(&numbers, |number| {
+        let fault = &examples()[*number].0;
+        let holder = Holder::start(&kind.to_string(), &[*number], &[]);
+        let in_force = matches!(holder.came, Came::InForce(it) if it == *number);
+        assert!(in_force, "`{fault}` was refused: {:?}", holder.refused);
+        (holder.kill(&format!("killed under `{fault}` on {kind}")), *number)
     });
-    assert_eq!(times.0.lock().unwrap().len(), numbers.len());
-    times.print(&format!("killed under every fault on {kind}"));
+    assert_eq!(times.len(), numbers.len());
+    print(&format!("killed under every fault on {kind}"), times);
 }
 
 /// What dies with its container proves little: here the containers stay, and are as they were before.
@@ -82,24 +61,17 @@ fn killed_under_every_fault_on_somebody_elses_containers() {
     if std::process::Command::new("nft").arg("--version").output().is_err() || !inside::may_enter() {
         return not_run("the rules in a container's network cannot be listed; it takes root, and `nft`");
     }
-    let (image, times, refused) = (image(), Times::default(), Mutex::new(Vec::new()));
-    let numbers = possible(RuntimeKind::Docker);
-    std::thread::scope(|scope| {
-        for lane in 0..AT_A_TIME {
-            let mine: Vec<usize> = numbers.iter().copied().skip(lane).step_by(AT_A_TIME).collect();
-            let (image, times, refused) = (&image, &times, &refused);
-            scope.spawn(move || {
-                let mut of_lane = Pair::start(image).survive(&mine, times);
-                refused.lock().unwrap().append(&mut of_lane);
-            });
-        }
-    });
-    let refused = refused.into_inner().unwrap();
+    let (image, numbers) = (image(), possible(RuntimeKind::Docker));
+    let of_lane = |lane| numbers.iter().copied().skip(lane).step_by(lanes::AT_A_TIME).collect();
+    let of_lanes: Vec<Vec<usize>> = (0..lanes::AT_A_TIME).map(of_lane).collect();
+    let survived = lanes::each(&of_lanes, |mine| Pair::start(&image).survive(mine));
+    let (times, refused): (Vec<_>, Vec<_>) = survived.into_iter().unzip();
+    let (times, refused) = (times.concat(), refused.concat());
     for refusal in &refused {
         not_run(&format!("on an existing container: {refusal}"));
     }
-    assert_eq!(times.0.lock().unwrap().len() + refused.len(), numbers.len());
-    times.print("killed under every fault on existing containers");
+    assert_eq!(times.len() + refused.len(), numbers.len());
+    print("killed under every fault on existing containers", times);
 }
 
 /// Two containers of somebody else, and the list that allows to touch them.
@@ -123,12 +95,13 @@ impl Pair {
         [self.inventory.fingerprint(), self.product.fingerprint()]
     }
 
-    /// Kills an owner under each of the faults that these containers accept; what they do not accept, and why.
-    fn survive(&self, numbers: &[usize], times: &Times) -> Vec<String> {
+    /// Kills an owner under each of the faults that these containers accept: how long each took, and what they do not
+    /// accept, and why.
+    fn survive(&self, numbers: &[usize]) -> (Vec<(Duration, usize)>, Vec<String>) {
         let existing = format!("{},{}", self.inventory.name, self.product.name);
         let allowed = self.list.path().to_str().unwrap();
         let variables = [("EXISTING", existing.as_str()), ("CHAOS_ALLOW_FILE", allowed)];
-        let (mut left, mut refused) = (numbers, Vec::new());
+        let (mut left, mut times, mut refused) = (numbers, Vec::new(), Vec::new());
         eventually_answers(&self.product);
         let before = self.fingerprint();
         while !left.is_empty() {
@@ -140,13 +113,13 @@ impl Pair {
             };
             let context = format!("killed under `{}` on an existing container", examples()[number].0);
             holder.victim.kill();
-            times.add(number, self.wait_until_as(&before, &context));
+            times.push((self.wait_until_as(&before, &context), number));
             holder.victim.wait_until_gone(&context);
             let position = left.iter().position(|it| *it == number).unwrap();
             left = &left[position + 1..];
         }
         assert_eq!(self.fingerprint(), before, "after the last of them");
-        refused
+        (times, refused)
     }
 
     /// Waits until both are as they were `before`; how long that took.

@@ -9,6 +9,7 @@ mod every_fault;
 mod existing;
 mod foreign;
 mod holder;
+mod lanes;
 mod moments;
 mod names;
 mod out_of_sight;

@@ -1,7 +1,5 @@
 //! SIGKILL at random moments of an experiment.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chaos_harness::journal::Status;
@@ -9,12 +7,11 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::common::{engine_answers, not_run};
+use crate::lanes;
 use crate::victim::Victim;
 
 /// How often the test process is killed, on each runtime.
 const KILLS: usize = 50;
-/// How many victims live at a time.
-const AT_A_TIME: usize = 4;
 /// The victim's experiment takes about as long.
 const LENGTH: Duration = Duration::from_millis(5300);
 
@@ -41,18 +38,7 @@ fn kill_all(runtime: &str, seed: u64) {
     assert!(journals[0].problems.is_empty(), "{:?}", journals[0].problems);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let moments: Vec<Duration> = (0..KILLS).map(|_| LENGTH.mul_f64(rng.random_range(0.0..1.0))).collect();
-    let (next, times) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..AT_A_TIME {
-            scope.spawn(|| {
-                while let Some(after) = moments.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let gone = kill(runtime, *after);
-                    times.lock().unwrap().push(gone);
-                }
-            });
-        }
-    });
-    let mut times = times.into_inner().unwrap();
+    let mut times = lanes::each(&moments, |after| kill(runtime, *after));
     times.sort();
     assert_eq!(times.len(), KILLS);
     eprintln!(

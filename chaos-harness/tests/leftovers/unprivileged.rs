@@ -13,6 +13,7 @@ use chaos_harness::runtime::{RuntimeKind, Signal, State, TargetNetwork};
 use chaos_harness::topology::InstanceId;
 
 use crate::common::{docker, engine_answers, not_run, on, start};
+use crate::lanes;
 use crate::victim::{Victim, pair};
 
 const NOBODY: u32 = 65534;
@@ -121,15 +122,9 @@ fn runs_an_experiment(nobody: &Nobody) {
     victim.wait_until_gone("not killed");
 }
 
-/// While each of its faults is in force, some at a time.
+/// While each of its faults is in force.
 fn leaves_nothing_when_killed(nobody: &Nobody) {
-    for numbers in [1..=3, 4..=6] {
-        std::thread::scope(|scope| {
-            for number in numbers {
-                scope.spawn(move || leaves_nothing_of_fault(nobody, number));
-            }
-        });
-    }
+    lanes::each(&[1, 2, 3, 4, 5, 6], |number| leaves_nothing_of_fault(nobody, *number));
 }
 
 fn leaves_nothing_of_fault(nobody: &Nobody, number: usize) {

@@ -187,7 +187,7 @@ fn packets(counter: &[u8]) -> Option<u64> {
 fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         // A kernel without the family has no table of it either.
-        Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Err(error) => match Errno::from_io_error(&error) {
             Some(Errno::NOENT | Errno::OPNOTSUPP | Errno::AFNOSUPPORT) => Ok(None),
             _ => Err(error),
         },

@@ -8,6 +8,8 @@ use std::fs::{OpenOptions, read_to_string};
 use std::io::{Error, ErrorKind, Write};
 use std::path::{Component, Path, PathBuf};
 
+use rustix::io::Errno;
+
 use super::cgroup::Cgroup;
 use super::{DockerRuntime, kill};
 use crate::runtime::docker_undo::{DockerUndo, Knob};
@@ -102,8 +104,7 @@ pub(super) fn set_back(container: &str, knobs: &[(Knob, Option<u64>)]) -> Result
 }
 
 fn is_no_device(error: &Error) -> bool {
-    let gone = [rustix::io::Errno::NODEV, rustix::io::Errno::NXIO];
-    error.raw_os_error().is_some_and(|raw| gone.iter().any(|errno| errno.raw_os_error() == raw))
+    matches!(Errno::from_io_error(error), Some(Errno::NODEV | Errno::NXIO))
 }
 
 /// The disk on which `folder` of process `pid` is, as `254:0`; the inner error says what it is on instead.
