@@ -169,7 +169,19 @@ counters! {
     http_corrupted,
     /// HTTP requests and responses whose headers a toxic changed.
     http_rewritten,
-    /// Connections of a link declared HTTP that are not HTTP, are malformed, or became something else (`Upgrade`);
-    /// they pass without a look.
+    /// Connections of a link declared HTTP that pass unread, from the start or from some message on: HTTP toxics do
+    /// not act on them. The counters that follow say why; see [`Unread`](super::http::Unread).
     http_opaque,
+    /// Unread connections that are encrypted.
+    http_unread_tls,
+    /// Unread connections on which something other than HTTP is spoken.
+    http_unread_foreign,
+    /// Unread connections that were upgraded to HTTP/2 (`Upgrade: h2c`).
+    http_unread_h2c,
+    /// Unread connections that were upgraded to another protocol, such as WebSocket, or became tunnels (`CONNECT`).
+    http_unread_upgraded,
+    /// Connections that are unread since a message that was larger than the link keeps.
+    http_unread_too_large,
+    /// Connections that are unread since a message that breaks the rules of HTTP.
+    http_unread_malformed,
 }

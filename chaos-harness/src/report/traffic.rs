@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use super::{View, words};
 use crate::journal::{InjectionRecord, LinkTraffic};
+use crate::link::http::Unread;
 use crate::link::is_level;
 use crate::measure::Window;
 use crate::topology::USERS;
 
 /// Counters of what a link is for. Every other counter tells of something that went wrong on it, so that a
 /// new kind of toxic shows in the reports by itself.
-const PLAIN: [&str; 10] = [
+const PLAIN: [&str; 11] = [
     "accepted",
     "sessions",
     "bytes_up",
@@ -20,6 +21,7 @@ const PLAIN: [&str; 10] = [
     "datagrams_down",
     "http_requests",
     "http_opaque",
+    "http_unread_upgraded",
     "affected",
 ];
 
@@ -127,6 +129,9 @@ fn told(name: &str, count: u64) -> String {
     if let Some(what) = name.strip_suffix("_chunks") {
         return format!("{} {what}", words::count(number, "chunk"));
     }
+    if let Some(reason) = Unread::ALL.into_iter().find(|reason| reason.counter_name() == name) {
+        return format!("{} unread by HTTP faults ({reason})", words::count(number, "connection"));
+    }
     if let Some(what) = name.strip_prefix("http_") {
         return format!("{} {}", words::count(number, "HTTP message"), what.replace('_', " "));
     }
@@ -185,6 +190,11 @@ mod tests {
         1200 HTTP messages truncated
         1200 HTTP messages corrupted
         1200 HTTP messages rewritten
+        1200 connections unread by HTTP faults (TLS)
+        1200 connections unread by HTTP faults (not HTTP)
+        1200 connections unread by HTTP faults (upgraded to h2c)
+        1200 connections unread by HTTP faults (HTTP message too large to follow)
+        1200 connections unread by HTTP faults (malformed HTTP)
         ");
         insta::assert_snapshot!(told(&mut udp.entries()).join("\n"), @"
         1200 datagrams dropped

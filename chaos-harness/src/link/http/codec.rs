@@ -12,8 +12,12 @@ use super::h1::H1;
 use super::h2::{self, H2};
 use super::outbox::Outbox;
 use super::rules::{Requests, Rule};
+use super::unread::Unread;
 use crate::link::counters::Counters;
 use crate::link::toxic::{Item, Way};
+
+/// The type of the record with which a TLS connection begins.
+const TLS_HANDSHAKE: u8 = 22;
 
 /// One connection.
 pub(in crate::link) struct Codec {
@@ -183,7 +187,7 @@ fn recognise(kept: &mut BytesMut, way: Way, data: Bytes, scene: &mut Scene<'_>) 
         if h2::may_begin(&data) {
             return Some((Wire::H2(Box::new(H2::new(preface))), data));
         }
-        scene.counters.http_opaque.add(1);
+        Unread::Foreign.count(scene.counters);
         return Some((Wire::Opaque, data));
     }
     let data = if kept.is_empty() { data } else { [&kept.split()[..], &data].concat().into() };
@@ -194,6 +198,10 @@ fn recognise(kept: &mut BytesMut, way: Way, data: Bytes, scene: &mut Scene<'_>) 
     if common == data.len() {
         kept.extend_from_slice(&data);
         return None;
+    }
+    if data.starts_with(&[TLS_HANDSHAKE]) {
+        Unread::Tls.count(scene.counters);
+        return Some((Wire::Opaque, data));
     }
     Some((Wire::H1(Box::default()), data))
 }

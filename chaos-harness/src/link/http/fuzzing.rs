@@ -34,7 +34,7 @@ impl Machine {
         machine
     }
 
-    fn rule(&mut self, id: u64, when: RequestMatch, act: HttpAction) {
+    pub(in crate::link) fn rule(&mut self, id: u64, when: RequestMatch, act: HttpAction) {
         self.codec.set_rule(Rule { id, name: String::new(), toxic: Http { when, act }, counters: Arc::default() });
     }
 

@@ -116,8 +116,8 @@ impl Answer {
         Self { status: 200, headers }
     }
 
-    /// As HTTP/1.1 has it.
-    pub(super) fn head(&self, close: bool) -> Bytes {
+    /// As HTTP/1.1 has it; the connection `closes` behind it, or the caller `keeps` it if told so.
+    pub(super) fn head(&self, closes: bool, keeps: bool) -> Bytes {
         let reason = StatusCode::from_u16(self.status).ok().and_then(|status| status.canonical_reason());
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason.unwrap_or_default());
         for (name, value) in &self.headers {
@@ -126,7 +126,12 @@ impl Answer {
         if !self.headers.iter().any(|(name, _)| *name == "content-length") && !matches!(self.status, 204 | 304) {
             head.push_str("content-length: 0\r\n");
         }
-        head.push_str(if close { "connection: close\r\n\r\n" } else { "\r\n" });
+        head.push_str(match (closes, keeps) {
+            (true, _) => "connection: close\r\n\r\n",
+            // In HTTP/1.0 this does not go without saying: RFC 9112, 9.3.
+            (false, true) => "connection: keep-alive\r\n\r\n",
+            (false, false) => "\r\n",
+        });
         head.into()
     }
 }

@@ -12,6 +12,7 @@
 //! | `message.rs`, `corrupt.rs` | requests, answers, changes of headers; changes of bodies |
 //! | `spec.rs`, `grpc.rs` | toxics as plain data |
 //! | `touched.rs` | the requests that a toxic acted upon |
+//! | `unread.rs` | why a connection is not followed, or no longer |
 //! | `fuzzing.rs` | the codec without sockets, for tests and for fuzzing |
 //!
 //! # Guarantees
@@ -42,10 +43,12 @@ mod outbox;
 mod rules;
 mod spec;
 mod touched;
+mod unread;
 
 pub use grpc::GrpcCode;
 pub use spec::{HeaderMatch, Http, HttpAction, Message, Part, RequestMatch};
 pub use touched::Touched;
+pub use unread::Unread;
 
 pub(super) use codec::Codec;
 pub(super) use rules::{Requests, Rule};

@@ -8,16 +8,17 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use self::body::Body;
-use self::head::{HeadBuffer, Taken};
+use self::head::{HeadBuffer, ResponseInfo, Taken};
 use super::codec::Scene;
 use super::corrupt::BodyFilter;
 use super::cursor::{Cursor, Piece, Place};
 use super::message::Request;
 use super::rules::Plan;
+use super::unread::Unread;
 use crate::link::toxic::{Item, Way};
 
-/// Most requests that wait for their response at a time; with more, the connection is no longer looked at.
-const PIPELINED: usize = 4096;
+/// Most requests that wait for their response at a time; with more, the connection is no longer read.
+const PIPELINED: usize = 1 << 16;
 
 /// One connection.
 #[derive(Default)]
@@ -26,6 +27,8 @@ pub(super) struct H1 {
     down: Down,
     /// Requests whose response is still to come or to end, in order.
     exchanges: VecDeque<Exchange>,
+    /// A request has been read, so what follows is one as well.
+    begun: bool,
     /// The link has ended the connection towards the caller; nothing matters any more.
     dead: bool,
 }
@@ -57,15 +60,25 @@ impl Default for Down {
 
 /// A request and what becomes of it.
 struct Exchange {
-    kind: Kind,
+    asked: Asked,
     plan: Option<Box<Plan>>,
+    /// It would have HTTP/2 be spoken from here on.
+    h2c: bool,
+}
+
+/// What a request says of the answer that it wants.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub(super) kind: Kind,
     /// The connection ends behind the link's own answer.
-    closes: bool,
+    pub(super) closes: bool,
+    /// The caller speaks HTTP/1.0 and wants to be told that the connection stays.
+    pub(super) keeps: bool,
 }
 
 /// What a request says of its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Plain,
     /// Its response has no body.
     Head,
@@ -120,12 +133,15 @@ impl H1 {
                         self.up = Up::default();
                     }
                 }
-                Err(_) => self.lose_request(cursor, scene),
+                Err(_) => self.lose_request(Unread::Malformed, cursor, scene),
             },
             Up::Head(buffer) => match buffer.take(cursor, scene.up, scene.rules.is_empty(), head::begins_request) {
                 Taken::Part => {}
                 Taken::Head(head) => self.request(head, cursor, scene),
-                Taken::Foreign => self.lose_request(cursor, scene),
+                Taken::Unread(why) => {
+                    let why = if self.begun && why == Unread::Foreign { Unread::Malformed } else { why };
+                    self.lose_request(why, cursor, scene);
+                }
             },
         }
     }
@@ -135,11 +151,15 @@ impl H1 {
         let rules = if head.place == Place::Passed { &[] } else { scene.rules };
         let (requests, now, counters) = (scene.requests, scene.now, scene.counters);
         let decide = |request: &Request<'_>| requests.decide(rules, request, now, counters);
-        let room = self.exchanges.len() < PIPELINED;
-        let Some((info, plan)) = room.then(|| head::read_request(&head.bytes, decide)).flatten() else {
-            head.put(cursor, scene.up, None, vec![]);
-            return self.lose_request(cursor, scene);
+        let room = if self.exchanges.len() < PIPELINED { Ok(()) } else { Err(Unread::TooLarge) };
+        let (info, plan) = match room.and_then(|()| head::read_request(&head.bytes, decide)) {
+            Ok(read) => read,
+            Err(why) => {
+                head.put(cursor, scene.up, None, vec![]);
+                return self.lose_request(why, cursor, scene);
+            }
         };
+        self.begun = true;
         let change = match &plan {
             Some(Plan { answer: Some(_), .. }) => Some(Bytes::new()),
             Some(Plan { request, .. }) if !request.is_empty() => Some(head::rewrite(&head.bytes, request)),
@@ -150,7 +170,7 @@ impl H1 {
         }
         let gone = change.as_ref().is_some_and(Bytes::is_empty);
         head.put(cursor, scene.up, change, vec![]);
-        self.exchanges.push_back(Exchange { kind: info.kind, plan: plan.map(Box::new), closes: info.closes });
+        self.exchanges.push_back(Exchange { asked: info.asked, plan: plan.map(Box::new), h2c: info.h2c });
         self.up = if info.body.is_empty() { Up::default() } else { Up::Body(info.body, gone) };
     }
 
@@ -163,23 +183,28 @@ impl H1 {
             Down::Raw => cursor.pass_all(scene.down),
             Down::Body(..) => self.response_body(cursor, scene),
             Down::Head(buffer) => {
-                let Some(exchange) = self.exchanges.front() else { return self.lose_response(cursor, scene) };
+                let Some(exchange) = self.exchanges.front() else {
+                    return self.lose_response(Unread::Malformed, cursor, scene);
+                };
                 match buffer.take(cursor, scene.down, exchange.plan.is_none(), head::begins_response) {
                     Taken::Part => {}
                     Taken::Head(head) => self.response(head, cursor, scene),
-                    Taken::Foreign => self.lose_response(cursor, scene),
+                    Taken::Unread(Unread::Foreign) => self.lose_response(Unread::Malformed, cursor, scene),
+                    Taken::Unread(why) => self.lose_response(why, cursor, scene),
                 }
             }
         }
     }
 
     fn response(&mut self, head: Piece, cursor: &mut Cursor, scene: &mut Scene<'_>) {
-        let (Some((status, body)), Some(exchange)) = (head::read_response(&head.bytes), self.exchanges.front_mut())
+        let (Ok(ResponseInfo { status, body }), Some(exchange)) =
+            (head::read_response(&head.bytes), self.exchanges.front_mut())
         else {
             head.put(cursor, scene.down, None, vec![]);
-            return self.lose_response(cursor, scene);
+            return self.lose_response(Unread::Malformed, cursor, scene);
         };
-        let switches = status == 101 || exchange.kind == Kind::Connect && (200..300).contains(&status);
+        let kind = exchange.asked.kind;
+        let switches = status == 101 || kind == Kind::Connect && (200..300).contains(&status);
         if status < 200 && !switches {
             return head.put(cursor, scene.down, None, vec![]);
         }
@@ -187,10 +212,11 @@ impl H1 {
         let change = (!plan.response.is_empty()).then(|| head::rewrite(&head.bytes, &plan.response));
         scene.counters.http_rewritten.add(u64::from(change.is_some()));
         scene.counters.http_delayed.add(u64::from(!plan.hold_head.is_empty()));
-        let bodiless = exchange.kind == Kind::Head || matches!(status, 204 | 304);
+        let why = if status == 101 && exchange.h2c { Unread::H2c } else { Unread::Upgraded };
+        let bodiless = kind == Kind::Head || matches!(status, 204 | 304);
         head.put(cursor, scene.down, change, std::mem::take(&mut plan.hold_head));
         if switches {
-            return self.lose_response(cursor, scene);
+            return self.lose_response(why, cursor, scene);
         }
         if bodiless || body.is_empty() {
             self.exchanges.pop_front();
@@ -201,7 +227,9 @@ impl H1 {
 
     fn response_body(&mut self, cursor: &mut Cursor, scene: &mut Scene<'_>) {
         let Down::Body(body, filter, delays) = &mut self.down else { return };
-        let Ok(segment) = body.step(cursor.rest()) else { return self.lose_response(cursor, scene) };
+        let Ok(segment) = body.step(cursor.rest()) else {
+            return self.lose_response(Unread::Malformed, cursor, scene);
+        };
         let mut cut = false;
         if delays.is_empty() && (filter.is_idle() || !segment.content) {
             cursor.pass(segment.len);
@@ -224,7 +252,7 @@ impl H1 {
 
     /// Whether the next response is the link's own.
     fn owes_answer(&self) -> bool {
-        let next = self.exchanges.front().is_some_and(|next| next.kind == Kind::Raw || next.has_answer());
+        let next = self.exchanges.front().is_some_and(|next| next.asked.kind == Kind::Raw || next.has_answer());
         next && matches!(&self.down, Down::Head(buffer) if buffer.is_empty())
     }
 
@@ -236,17 +264,17 @@ impl H1 {
                 self.down = Down::Raw;
                 return;
             };
-            let head = head::rewrite(&answer.head(exchange.closes), &response);
+            let head = head::rewrite(&answer.head(exchange.asked.closes, exchange.asked.keeps), &response);
             scene.counters.http_delayed.add(u64::from(!hold_head.is_empty()));
             scene.down.hold(scene.now, head, hold_head);
-            if exchange.closes {
+            if exchange.asked.closes {
                 self.die(scene);
             }
         }
     }
 
     /// What the caller sends is not, or no longer, understood; responses are, up to this point.
-    fn lose_request(&mut self, cursor: &mut Cursor, scene: &mut Scene<'_>) {
+    fn lose_request(&mut self, why: Unread, cursor: &mut Cursor, scene: &mut Scene<'_>) {
         match &mut self.up {
             // Nobody can say where the request ends that was kept from the callee.
             Up::Body(_, true) => return self.die(scene),
@@ -257,12 +285,13 @@ impl H1 {
             Up::Body(..) | Up::Raw => {}
         }
         self.up = Up::Raw;
-        self.exchanges.push_back(Exchange { kind: Kind::Raw, plan: None, closes: false });
-        scene.counters.http_opaque.add(1);
+        let asked = Asked { kind: Kind::Raw, closes: false, keeps: false };
+        self.exchanges.push_back(Exchange { asked, plan: None, h2c: false });
+        why.count(scene.counters);
     }
 
     /// What the callee sends is not, or no longer, understood: then nothing is.
-    fn lose_response(&mut self, cursor: &mut Cursor, scene: &mut Scene<'_>) {
+    fn lose_response(&mut self, why: Unread, cursor: &mut Cursor, scene: &mut Scene<'_>) {
         if let Down::Head(buffer) = &mut self.down {
             cursor.flush(scene.down);
             scene.pass(Way::Down, buffer.flush());
@@ -278,7 +307,7 @@ impl H1 {
             Up::Head(mut buffer) => scene.pass(Way::Up, buffer.flush()),
             Up::Body(..) => {}
         }
-        scene.counters.http_opaque.add(1);
+        why.count(scene.counters);
     }
 
     /// Ends the connection towards the caller, as a broken callee does.

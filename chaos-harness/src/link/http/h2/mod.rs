@@ -24,6 +24,7 @@ use super::corrupt::BodyFilter;
 use super::cursor::{Cursor, Piece, Place};
 use super::outbox::Outbox;
 use super::rules::Plan;
+use super::unread::Unread;
 use crate::link::toxic::{Cut, Item, Way};
 
 /// What a caller begins with.
@@ -178,7 +179,7 @@ impl H2 {
     /// What is said is not, or no longer, understood: it passes, unless the ends know different things already.
     fn lose(&mut self, scene: &mut Scene<'_>) {
         self.raw = true;
-        scene.counters.http_opaque.add(1);
+        Unread::Malformed.count(scene.counters);
         for way in [Way::Up, Way::Down] {
             self.finish(way, scene);
         }

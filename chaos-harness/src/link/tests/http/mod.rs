@@ -10,6 +10,7 @@ mod h2;
 mod h2_toxics;
 mod live;
 mod matching;
+mod read;
 mod spec;
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
