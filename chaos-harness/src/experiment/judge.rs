@@ -111,6 +111,9 @@ impl Evidence<'_> {
         let Some(recoveries) = self.recoveries() else {
             return Measured::Nothing { reason: Unmeasured::NotReached };
         };
+        if let Some(too_few) = unseen(&recoveries) {
+            return too_few;
+        }
         let times: Vec<Duration> = recoveries.iter().filter_map(Recovery::time).collect();
         self.mean(MeanTime::to_recover(&recoveries), &times, self.watched(&recoveries))
     }
@@ -147,6 +150,9 @@ impl Evidence<'_> {
         };
         if recoveries.iter().any(|recovery| matches!(recovery, Recovery::NotRecovered { .. })) {
             return Measured::Unbounded { observed: self.watched(&recoveries) };
+        }
+        if let Some(too_few) = unseen(&recoveries) {
+            return too_few;
         }
         match recoveries.iter().filter_map(Recovery::time).max() {
             Some(longest) => value(Threshold::Time(longest), recoveries.len() as u64),
@@ -185,6 +191,17 @@ impl Evidence<'_> {
             None => Measured::Nothing { reason: Unmeasured::NoReading },
         }
     }
+}
+
+/// Why nothing is known of an injection's recovery, where one of them never recovered that is known.
+fn unseen(recoveries: &[Recovery]) -> Option<Measured> {
+    if recoveries.iter().any(|recovery| matches!(recovery, Recovery::NotRecovered { .. })) {
+        return None;
+    }
+    recoveries.iter().find_map(|recovery| match recovery {
+        Recovery::TooFewSamples(too_few) => Some(nothing(*too_few)),
+        _ => None,
+    })
 }
 
 fn value(value: Threshold, count: u64) -> Measured {

@@ -32,6 +32,10 @@ pub(super) fn write(journal: &Journal, samples: &[Sample]) -> String {
                 let watched = observed_until.saturating_sub(first_bad).as_secs_f64();
                 let _ = write!(text, ": not steady again in the {watched:.1} s after the first bad request.");
             }
+            Some(Recovery::TooFewSamples(too_few)) => {
+                let _ = write!(text, ": no request went bad among {}, too few to tell.", too_few.have);
+            }
+            Some(Recovery::AlreadyDown { .. }) => text.push_str(": users were down already."),
             None => text.push('.'),
         }
     }

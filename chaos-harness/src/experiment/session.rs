@@ -147,6 +147,7 @@ impl Session {
             bite: None,
             gone: None,
             recovery: None,
+            outages: None,
             detection: None,
             milestones: None,
         };
@@ -268,9 +269,11 @@ impl Session {
         of_repetition.all(|injection| {
             let undone = injection.rolled_back.unwrap_or(now);
             match self.steady.recovery(self.watch.samples(), Window::new(injection.began, now)) {
-                Recovery::NoImpact => now >= undone + self.steady.hold(),
-                Recovery::Recovered { steady, .. } => now >= undone.max(steady) + self.steady.hold(),
-                Recovery::NotRecovered { .. } => false,
+                Recovery::NoImpact | Recovery::TooFewSamples(_) => now >= undone + self.steady.hold(),
+                Recovery::Recovered { steady, .. } | Recovery::AlreadyDown { until: Some(steady) } => {
+                    now >= undone.max(steady) + self.steady.hold()
+                }
+                Recovery::NotRecovered { .. } | Recovery::AlreadyDown { until: None } => false,
             }
         })
     }

@@ -61,7 +61,8 @@ fn repetition(injections: &[InjectionRecord], number: u32, load_end: Duration) -
     let end = of(number + 1).map(|injection| injection.began).min().unwrap_or(load_end);
     let steady: Option<Vec<Duration>> = of(number)
         .map(|injection| match injection.recovery? {
-            Recovery::NoImpact => Some(to),
+            Recovery::NoImpact | Recovery::TooFewSamples(_) => Some(to),
+            Recovery::AlreadyDown { until } => until,
             Recovery::Recovered { steady, .. } => Some(steady),
             Recovery::NotRecovered { .. } => None,
         })
@@ -90,6 +91,7 @@ mod tests {
             bite: None,
             gone: None,
             recovery: Some(recovery),
+            outages: None,
             detection: None,
             milestones: None,
         }

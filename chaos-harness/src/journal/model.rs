@@ -13,7 +13,7 @@ use crate::fault::Attestation;
 use crate::hypothesis::{Finding, Verdict};
 use crate::link::LinkName;
 use crate::load::LagReport;
-use crate::measure::{Detection, Recovery, SampleColumns, Series};
+use crate::measure::{Detection, Outages, Recovery, SampleColumns, Series};
 use crate::runtime::{Choice, State};
 use crate::topology::InstanceId;
 
@@ -223,6 +223,9 @@ pub struct InjectionRecord {
     pub gone: Option<Attestation>,
     /// What it did to users, and for how long.
     pub recovery: Option<Recovery>,
+    /// The outages that the recovery is made of; `None` in journals of harnesses that did not keep them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outages: Option<Outages>,
     /// Whether and when it was noticed, by the first probe that detects.
     pub detection: Option<Detection>,
     /// The decomposition of its time.

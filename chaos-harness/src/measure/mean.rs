@@ -47,7 +47,7 @@ impl MeanTime {
     /// Mean time to recover. Injections without impact are left out and counted.
     pub fn to_recover(recoveries: &[Recovery]) -> Self {
         Self::of(recoveries.iter().map(|recovery| match recovery {
-            Recovery::NoImpact => Part::Excluded,
+            Recovery::NoImpact | Recovery::TooFewSamples(_) | Recovery::AlreadyDown { .. } => Part::Excluded,
             Recovery::NotRecovered { .. } => Part::Censored,
             Recovery::Recovered { first_bad, steady } => Part::Time(steady.saturating_sub(*first_bad)),
         }))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Sample, Window};
+use super::{MIN_SAMPLES, Sample, TooFewSamples, Window};
 
 /// When the steady state counts as back: it holds from some request on, and keeps holding for a while.
 ///
@@ -37,6 +37,16 @@ impl Default for SteadyStretch {
 pub enum Recovery {
     /// No request went bad.
     NoImpact,
+    /// No request went bad, but too few were due to say anything.
+    TooFewSamples(TooFewSamples),
+    /// Users were down already when it was injected, and were not hit again later: what it did to them
+    /// cannot be told.
+    AlreadyDown {
+        /// When good answers came again; `None` when they had not by the end of observation.
+        #[serde(default, with = "humantime_serde::option")]
+        #[schemars(with = "Option<String>")]
+        until: Option<Duration>,
+    },
     /// The steady state came back.
     Recovered {
         /// When the first bad request was due; the injection, for one that was under way by then.
@@ -67,7 +77,7 @@ impl Recovery {
     pub fn time(&self) -> Option<Duration> {
         match self {
             Self::Recovered { first_bad, steady } => Some(steady.saturating_sub(*first_bad)),
-            Self::NoImpact | Self::NotRecovered { .. } => None,
+            _ => None,
         }
     }
 }
@@ -81,7 +91,8 @@ impl Recovery {
 pub fn recovery(samples: &[Sample], watch: Window, bad: impl Fn(&Sample) -> bool, steady: &SteadyStretch) -> Recovery {
     let watched = watched(samples, watch);
     let Some(first) = watched.iter().position(|sample| bad(sample)) else {
-        return Recovery::NoImpact;
+        let due = window_count(&watched, watch);
+        return TooFewSamples::check(due, MIN_SAMPLES).map_or_else(Recovery::TooFewSamples, |()| Recovery::NoImpact);
     };
     let first_bad = watched[first].intended.max(watch.from);
     let candidates = (first..watched.len()).filter(|&at| watched[at].intended >= first_bad && !bad(watched[at]));
@@ -89,6 +100,10 @@ pub fn recovery(samples: &[Sample], watch: Window, bad: impl Fn(&Sample) -> bool
         Some(at) => Recovery::Recovered { first_bad, steady: watched[at].intended },
         None => Recovery::NotRecovered { first_bad, observed_until: watch.to },
     }
+}
+
+fn window_count(watched: &[&Sample], watch: Window) -> u64 {
+    watched.iter().filter(|sample| watch.contains(sample.intended)).count() as u64
 }
 
 /// The requests that the injection can have hit, in the order in which they were due.
@@ -147,7 +162,10 @@ mod tests {
     #[test]
     fn nothing_bad_is_no_impact() {
         assert_eq!(measure(&run(10, 5_000, 0..0), 2_000, 5_000), Recovery::NoImpact);
-        assert_eq!(measure(&[], 0, 5_000), Recovery::NoImpact);
+        assert_eq!(measure(&[], 0, 5_000), Recovery::TooFewSamples(TooFewSamples { have: 0, need: MIN_SAMPLES }));
+        let one_too_few = TooFewSamples { have: MIN_SAMPLES - 1, need: MIN_SAMPLES };
+        assert_eq!(measure(&run(10, 290, 0..0), 0, 5_000), Recovery::TooFewSamples(one_too_few));
+        assert_eq!(measure(&run(10, 300, 0..0), 0, 5_000), Recovery::NoImpact);
     }
 
     #[test]
@@ -232,7 +250,7 @@ mod tests {
             let here = recovery(&samples, window, NOT_SERVED, &steady);
             let there = recovery(&shifted(&samples, by), later, NOT_SERVED, &steady);
             let expected = match here {
-                Recovery::NoImpact => here,
+                Recovery::NoImpact | Recovery::TooFewSamples(_) | Recovery::AlreadyDown { .. } => here,
                 Recovery::Recovered { first_bad, steady } =>
                     Recovery::Recovered { first_bad: first_bad + by, steady: steady + by },
                 Recovery::NotRecovered { first_bad, observed_until } =>
@@ -249,7 +267,7 @@ mod tests {
                 Recovery::Recovered { first_bad, steady } =>
                     prop_assert!(window.from <= first_bad && first_bad <= steady && steady < window.to),
                 Recovery::NotRecovered { first_bad, .. } => prop_assert!(first_bad >= window.from),
-                Recovery::NoImpact => {}
+                _ => {}
             }
         }
 

@@ -71,14 +71,12 @@ impl Measures {
 
 fn impact(recoveries: &[Recovery]) -> Option<Impact> {
     let any = |wanted: fn(&Recovery) -> bool| recoveries.iter().any(wanted);
-    if recoveries.is_empty() {
-        None
-    } else if any(|recovery| matches!(recovery, Recovery::NotRecovered { .. })) {
+    if any(|recovery| matches!(recovery, Recovery::NotRecovered { .. })) {
         Some(Impact::NotRecovered)
     } else if any(|recovery| matches!(recovery, Recovery::Recovered { .. })) {
         Some(Impact::Recovered)
     } else {
-        Some(Impact::None)
+        (!recoveries.is_empty() && recoveries.iter().all(|one| *one == Recovery::NoImpact)).then_some(Impact::None)
     }
 }
 

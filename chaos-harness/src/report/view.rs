@@ -227,6 +227,10 @@ pub(super) fn recovery_words(made: &InjectionRecord) -> String {
     match made.recovery {
         None => "recovery not measured".to_owned(),
         Some(Recovery::NoImpact) => "no impact".to_owned(),
+        Some(Recovery::TooFewSamples(too_few)) => {
+            format!("impact not measured: {} samples, {} needed", too_few.have, too_few.need)
+        }
+        Some(Recovery::AlreadyDown { .. }) => "users were down already; its own impact cannot be told".to_owned(),
         Some(Recovery::Recovered { first_bad, steady }) => {
             format!("recovered in {}", words::time(steady.saturating_sub(first_bad)))
         }

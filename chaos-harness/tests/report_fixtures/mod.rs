@@ -288,6 +288,7 @@ fn slow_record(first_bad: u64, steady: u64) -> InjectionRecord {
         bite: Some(Attestation::shown("312 chunks delayed")),
         gone: Some(Attestation::shown("a probe took 1 ms")),
         recovery: Some(Recovery::Recovered { first_bad: ms(first_bad), steady: ms(steady) }),
+        outages: None,
         detection: Some(Detection::Detected { injected: ms(2_000), detected: ms(2_650) }),
         milestones: Some(Milestones {
             first_bad: Some(ms(first_bad)),

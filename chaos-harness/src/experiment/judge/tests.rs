@@ -41,6 +41,7 @@ fn injection(recovery: Recovery, bite: bool) -> InjectionRecord {
         bite: Some(Attestation::when(bite, "process 1")),
         gone: None,
         recovery: Some(recovery),
+        outages: None,
         detection: None,
         milestones: None,
     }

@@ -150,7 +150,7 @@ fn impact(view: &View<'_>) -> Option<Lane> {
 
 fn span(recovery: Recovery) -> Option<(f64, f64)> {
     match recovery {
-        Recovery::NoImpact => None,
+        Recovery::NoImpact | Recovery::TooFewSamples(_) | Recovery::AlreadyDown { .. } => None,
         Recovery::Recovered { first_bad, steady } => Some((first_bad.as_secs_f64(), steady.as_secs_f64())),
         Recovery::NotRecovered { first_bad, observed_until } => {
             Some((first_bad.as_secs_f64(), observed_until.as_secs_f64()))
