@@ -21,7 +21,8 @@ const LOG_LINES: usize = 20;
 pub(super) async fn wait(runtime: &dyn Runtime, spec: &InstanceSpec) -> Result<(), EnvironmentError> {
     let started = Instant::now();
     let within = spec.service.health.within();
-    let client = reqwest::Client::builder().no_proxy().timeout(ONE_CHECK).build();
+    // The same client and the same statuses as for `Probe::health`: healthy means one thing.
+    let client = crate::load::http_client().timeout(ONE_CHECK).build();
     let client = client.map_err(|error| crate::runtime::RuntimeError::Io {
         action: "make an HTTP client".to_owned(),
         source: std::io::Error::other(error),

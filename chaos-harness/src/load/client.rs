@@ -14,7 +14,7 @@ use crate::measure::Outcome;
 ///
 /// Beneath it, hyper-util moves a request whose pooled connection turned out to be closed before a byte was
 /// written to another connection; that cannot be switched off here, and sends nothing twice.
-pub(super) fn builder() -> reqwest::ClientBuilder {
+pub(crate) fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .http1_only()
         .no_proxy()

@@ -34,6 +34,7 @@ mod request;
 mod schedule;
 mod validate;
 
+pub(crate) use client::builder as http_client;
 pub use error::LoadError;
 pub use generator::{Generator, LoadReport, Running, SampleFeed};
 pub use lag::{GeneratorLag, LagReport};

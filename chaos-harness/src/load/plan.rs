@@ -69,12 +69,12 @@ impl From<Request> for Load {
 }
 
 impl Load {
-    /// GET requests, 10 per second, with a deadline of 10 s.
+    /// GET requests, 50 per second, with a deadline of 10 s.
     pub fn get(service: impl Into<String>, path: impl Into<String>) -> Self {
         Request::new(Method::Get, service, path).into()
     }
 
-    /// POST requests, 10 per second, with a deadline of 10 s.
+    /// POST requests, 50 per second, with a deadline of 10 s.
     pub fn post(service: impl Into<String>, path: impl Into<String>) -> Self {
         Request::new(Method::Post, service, path).into()
     }

@@ -12,12 +12,13 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, interval_at, timeout_at};
 
+use super::classify::{Stage, classify};
 use super::client::builder;
 use super::own_runtime::OwnRuntime;
-use super::prometheus::Metric;
 pub use super::prometheus::MetricError;
+use super::prometheus::{Format, Metric};
 use crate::clock::Clock;
-use crate::measure::{Reading, Series, Signal};
+use crate::measure::{Outcome, ReadFailure, Reading, Series, Signal};
 
 /// Something to read again and again while the load runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -48,9 +49,10 @@ pub struct Probe {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Read {
-    /// The metric in the Prometheus text format that this selector matches: `name{label="value"}`.
+    /// The metric that this selector matches, on a page in the Prometheus text format or OpenMetrics:
+    /// `name{label="value"}`, or `{"any name", label="value"}`.
     Metric(String),
-    /// 1 for status 200, 0 for anything else and for no answer.
+    /// 1 for a status from 200 to 299, as a service is waited for at its start; 0 for anything else and for no answer.
     Health,
 }
 
@@ -218,7 +220,7 @@ impl RunningProbes {
             }
             let unknown = || ProbeError::UnknownService { probe: probe.name.clone(), service: probe.service.clone() };
             let address = resolve(&probe.service).ok_or_else(unknown)?;
-            let empty = Series { name: probe.name.clone(), readings: Vec::new(), problem: None };
+            let empty = Series { name: probe.name.clone(), ..Series::default() };
             let target = Arc::new(Target {
                 client: client.clone(),
                 url: format!("http://{address}{}", probe.path),
@@ -277,19 +279,6 @@ struct Target {
     series: Arc<Mutex<Series>>,
 }
 
-/// Why one reading failed.
-#[derive(Debug, thiserror::Error)]
-enum ReadError {
-    #[error("no answer within the deadline")]
-    Timeout,
-    #[error("no answer: {0}")]
-    Answer(#[from] reqwest::Error),
-    #[error("status {0}")]
-    Status(u16),
-    #[error(transparent)]
-    Metric(#[from] MetricError),
-}
-
 impl Target {
     async fn watch(self: Arc<Self>, every: Duration, mut stopped: watch::Receiver<bool>) {
         let mut ticks = interval_at(Instant::now(), every);
@@ -305,27 +294,34 @@ impl Target {
     }
 
     async fn read(self: Arc<Self>, due: Instant) {
-        let answer = timeout_at(due + self.deadline, self.ask()).await.unwrap_or(Err(ReadError::Timeout));
-        let (value, problem) = match (answer, &self.reader) {
+        let timeout = ReadFailure::NoAnswer { outcome: Outcome::Timeout };
+        let answer = timeout_at(due + self.deadline, self.ask()).await.unwrap_or(Err(timeout));
+        let (value, failure) = match (answer, &self.reader) {
             (Ok(value), _) => (Some(value), None),
-            (Err(error), Reader::Health) => (Some(0.0), Some(error.to_string())),
-            (Err(error), Reader::Metric(_)) => (None, Some(error.to_string())),
+            (Err(failure), Reader::Health) => (Some(0.0), Some(failure)),
+            (Err(failure), Reader::Metric(_)) => (None, Some(failure)),
         };
         let reading = Reading { at: self.clock.at(due.into_std()), known: self.clock.now(), value };
         let mut series = lock(&self.series);
         series.readings.push(reading);
-        series.problem = problem.or(series.problem.take());
+        if let Some(failure) = failure {
+            series.failed(reading.at, failure);
+        }
     }
 
-    async fn ask(&self) -> Result<f64, ReadError> {
-        let answer = self.client.get(&self.url).send().await?;
-        let status = answer.status().as_u16();
-        if status != 200 {
-            return Err(ReadError::Status(status));
+    async fn ask(&self) -> Result<f64, ReadFailure> {
+        let failed = |stage| move |error| ReadFailure::NoAnswer { outcome: classify(&error, stage) };
+        let answer = self.client.get(&self.url).send().await.map_err(failed(Stage::Head))?;
+        if !answer.status().is_success() {
+            return Err(ReadFailure::Status { status: answer.status().as_u16() });
         }
         match &self.reader {
             Reader::Health => Ok(1.0),
-            Reader::Metric(metric) => Ok(metric.read(&answer.text().await?)?),
+            Reader::Metric(metric) => {
+                let content_type = answer.headers().get(http::header::CONTENT_TYPE);
+                let format = Format::of(content_type.and_then(|value| value.to_str().ok()));
+                metric.read(&answer.text().await.map_err(failed(Stage::Body))?, format)
+            }
         }
     }
 }

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use rand::SeedableRng;
-use rand::distr::Distribution;
-use rand::distr::weighted::WeightedIndex;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{Load, Rate};
@@ -24,19 +22,52 @@ pub struct Slot {
 #[derive(Clone, Debug)]
 pub struct Schedule {
     times: Times,
-    routes: Option<WeightedIndex<u64>>,
+    urn: Urn,
     rng: ChaCha8Rng,
+}
+
+/// Routes are drawn without putting them back until each has had its turns, so that no stretch of a load has much less
+/// of a route than its weight says.
+#[derive(Clone, Debug)]
+struct Urn {
+    weights: Vec<u64>,
+    left: Vec<u64>,
+}
+
+impl Urn {
+    fn new(weights: impl Iterator<Item = u64>) -> Self {
+        let weights: Vec<u64> = weights.collect();
+        let common = weights.iter().copied().fold(0, gcd).max(1);
+        let weights: Vec<u64> = weights.into_iter().map(|weight| weight / common).collect();
+        Self { left: vec![0; weights.len()], weights }
+    }
+
+    /// The next route; `None` only without any.
+    fn draw(&mut self, rng: &mut ChaCha8Rng) -> Option<u16> {
+        if self.left.iter().all(|left| *left == 0) {
+            self.left.clone_from(&self.weights);
+        }
+        let all: u64 = self.left.iter().sum();
+        let mut number = (all > 0).then(|| rng.random_range(0..all))?;
+        let drawn = self.left.iter().position(|left| {
+            let is_drawn = number < *left;
+            number = number.saturating_sub(*left);
+            is_drawn
+        })?;
+        self.left[drawn] -= 1;
+        u16::try_from(drawn).ok()
+    }
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 impl Schedule {
     /// The schedule of a [valid](Load::validate) load.
     pub fn new(load: &Load, seed: u64) -> Self {
         let weights = load.requests.iter().map(|request| u64::from(request.weight));
-        Self {
-            times: Times::new(&load.rate),
-            routes: WeightedIndex::new(weights).ok(),
-            rng: ChaCha8Rng::seed_from_u64(seed),
-        }
+        Self { times: Times::new(&load.rate), urn: Urn::new(weights), rng: ChaCha8Rng::seed_from_u64(seed) }
     }
 }
 
@@ -45,8 +76,8 @@ impl Iterator for Schedule {
 
     /// The next slot; `None` only for a load that is not valid.
     fn next(&mut self) -> Option<Slot> {
-        let route = self.routes.as_ref()?.sample(&mut self.rng);
-        Some(Slot { at: self.times.next()?, route: u16::try_from(route).ok()? })
+        let route = self.urn.draw(&mut self.rng)?;
+        Some(Slot { at: self.times.next()?, route })
     }
 }
 
@@ -156,8 +187,18 @@ mod tests {
         let routes = |seed| Schedule::new(&load, seed).take(1_000).map(|slot| slot.route).collect::<Vec<_>>();
         assert_eq!(routes(7), routes(7));
         assert_ne!(routes(7), routes(8));
-        let first = routes(7).iter().filter(|route| **route == 0).count();
-        assert!((680..820).contains(&first), "{first} of 1000 at a share of 3/4");
+        for eight in routes(7).windows(8) {
+            let first = eight.iter().filter(|route| **route == 0).count();
+            assert!((4..=8).contains(&first), "{first} of 8 at a share of 3/4");
+        }
+        assert_eq!(routes(7).iter().filter(|route| **route == 0).count(), 750);
+    }
+
+    #[test]
+    fn weights_without_a_common_divisor_are_met_too() {
+        let load = Load::get("a", "/").weight(u32::MAX).also(Request::get("a", "/b").weight(u32::MAX / 2));
+        let second = Schedule::new(&load, 7).take(3_000).filter(|slot| slot.route == 1).count();
+        assert!((900..1_100).contains(&second), "{second} of 3000 at a share of 1/3");
     }
 
     fn rates() -> impl Strategy<Value = Rate> {

@@ -5,54 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Window;
-
-/// One value read by a side probe. Moments count from the origin of the experiment's clock.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Reading {
-    /// When it was asked for.
-    #[serde(with = "humantime_serde")]
-    #[schemars(with = "String")]
-    pub at: Duration,
-    /// When the answer was there, or was given up.
-    #[serde(with = "humantime_serde")]
-    #[schemars(with = "String")]
-    pub known: Duration,
-    /// The value; `None` when it could not be read, which never counts as detection.
-    pub value: Option<f64>,
-}
-
-/// What one probe read, in the order in which it asked.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Series {
-    /// The probe's name.
-    pub name: String,
-    /// What it read.
-    pub readings: Vec<Reading>,
-    /// Why the last reading that failed did so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub problem: Option<String>,
-}
-
-/// Which values mean that the system has noticed a fault.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Signal {
-    /// This value or more.
-    AtLeast(f64),
-    /// Less than this value.
-    Below(f64),
-}
-
-impl Signal {
-    /// Whether `reading` shows the signal; a failed reading does not.
-    pub fn is_shown_by(self, reading: &Reading) -> bool {
-        reading.value.is_some_and(|value| match self {
-            Self::AtLeast(bound) => value >= bound,
-            Self::Below(bound) => value < bound,
-        })
-    }
-}
+use super::{Reading, Signal, Window};
 
 /// Whether and when an injection was noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -71,6 +24,10 @@ pub enum Detection {
     },
     /// The signal was there before the injection already, so that it says nothing about it.
     AlreadyShown,
+    /// No reading could be taken before the injection, so that the signal may have been there already.
+    NotReadBefore,
+    /// No reading could be taken after the injection.
+    NotRead,
     /// The signal did not come while it was watched: unbounded.
     NotDetected {
         /// End of the watch.
@@ -85,16 +42,21 @@ impl Detection {
     pub fn time(&self) -> Option<Duration> {
         match self {
             Self::Detected { injected, detected } => Some(detected.saturating_sub(*injected)),
-            Self::AlreadyShown | Self::NotDetected { .. } => None,
+            _ => None,
         }
     }
 }
 
 /// Measures the detection of the injection at `watch.from`, watched until `watch.to`.
 pub fn detection(readings: &[Reading], signal: Signal, watch: Window) -> Detection {
-    let read_before = readings.iter().rfind(|reading| reading.known < watch.from && reading.value.is_some());
-    if read_before.is_some_and(|reading| signal.is_shown_by(reading)) {
-        return Detection::AlreadyShown;
+    let with_value = || readings.iter().filter(|reading| reading.value.is_some());
+    if !with_value().any(|reading| watch.contains(reading.known)) {
+        return Detection::NotRead;
+    }
+    match with_value().rfind(|reading| reading.known < watch.from) {
+        None => return Detection::NotReadBefore,
+        Some(before) if signal.is_shown_by(before) => return Detection::AlreadyShown,
+        Some(_) => {}
     }
     let shown = readings.iter().filter(|reading| watch.contains(reading.known) && signal.is_shown_by(reading));
     match shown.map(|reading| reading.known).min() {
@@ -127,9 +89,17 @@ mod tests {
 
     #[test]
     fn a_failed_reading_is_no_signal() {
-        let readings = series(&[Some(1.0), Some(1.0), None, None]);
+        let readings = series(&[Some(1.0), Some(1.0), Some(1.0), None]);
         let expected = Detection::NotDetected { observed_until: ms(1_000) };
         assert_eq!(detection(&readings, Signal::Below(1.0), WATCH), expected);
+    }
+
+    #[test]
+    fn what_was_not_read_is_neither_noticed_nor_missed() {
+        let signal = Signal::AtLeast(2.0);
+        assert_eq!(detection(&[], signal, WATCH), Detection::NotRead);
+        assert_eq!(detection(&series(&[Some(0.0), Some(0.0), None, None]), signal, WATCH), Detection::NotRead);
+        assert_eq!(detection(&series(&[None, None, Some(2.0)]), signal, WATCH), Detection::NotReadBefore);
     }
 
     #[test]

@@ -53,10 +53,10 @@ impl MeanTime {
         }))
     }
 
-    /// Mean time to detect. Injections whose signal had been there before are left out and counted.
+    /// Mean time to detect. Injections whose signal had been there before, or was not read, are left out and counted.
     pub fn to_detect(detections: &[Detection]) -> Self {
         Self::of(detections.iter().map(|detection| match detection {
-            Detection::AlreadyShown => Part::Excluded,
+            Detection::AlreadyShown | Detection::NotRead | Detection::NotReadBefore => Part::Excluded,
             Detection::NotDetected { .. } => Part::Censored,
             Detection::Detected { injected, detected } => Part::Time(detected.saturating_sub(*injected)),
         }))

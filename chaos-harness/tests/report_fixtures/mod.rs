@@ -225,7 +225,7 @@ pub(crate) fn named(name: &str) -> Journal {
         routes: vec!["/orders".to_owned(), "/catalog".to_owned()],
         samples: SampleColumns::default(),
         links: Traffic::default(),
-        probes: vec![Series { name: "inventory".to_owned(), readings: Vec::new(), problem: None }],
+        probes: vec![Series { name: "inventory".to_owned(), ..Series::default() }],
         generator: Some(LagReport {
             sends: 1_530,
             unsent: 0,

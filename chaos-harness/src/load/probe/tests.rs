@@ -24,6 +24,15 @@ async fn serve(broken: Arc<AtomicBool>) -> SocketAddr {
                 if broken.load(Ordering::SeqCst) { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
             }),
         )
+        .route("/accepted", get(|| async { StatusCode::ACCEPTED }))
+        .route("/moved", get(|| async { axum::response::Redirect::temporary("/ready") }))
+        .route(
+            "/open",
+            get(|| async {
+                let body = "breaker_total 2 1520879607.789 # {id=\"a\"} 1\n# EOF\n";
+                ([("content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8")], body)
+            }),
+        )
         .route("/silent", get(std::future::pending::<()>));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -38,6 +47,10 @@ async fn readings(probes: &RunningProbes, count: usize) {
         }
     };
     tokio::time::timeout(ms(20_000), enough).await.expect("the readings come within 20 s");
+}
+
+fn last_failure(series: &Series) -> String {
+    series.failures.last().expect("a reading failed").why.to_string()
 }
 
 #[tokio::test]
@@ -64,7 +77,7 @@ async fn metrics_and_health_detect_a_fault() {
         assert!(time < probe.every + ms(100), "{time:?}");
         assert!(series.readings.is_sorted_by_key(|reading| reading.at));
     }
-    assert_eq!(series[1].problem.as_deref(), Some("status 503"));
+    assert_eq!(last_failure(&series[1]), "status 503 Service Unavailable");
 }
 
 #[tokio::test]
@@ -80,10 +93,36 @@ async fn what_cannot_be_read_is_no_value_and_says_why() {
     let series = running.stop().await;
     let all = |series: &Series, value| series.readings.iter().all(|reading| reading.value == value);
     assert!(all(&series[0], None) && all(&series[1], None) && all(&series[2], Some(0.0)), "{series:?}");
-    assert_eq!(series[0].problem.as_deref(), Some("no metric matches `braeker`"));
-    assert_eq!(series[1].problem.as_deref(), Some("no answer within the deadline"));
+    assert_eq!(last_failure(&series[0]), "no metric matches `braeker`; the page has `breaker`");
+    assert_eq!(last_failure(&series[1]), "no answer within the deadline");
     // An open loop: readings are asked for while the ones before wait.
     assert!(series[1].readings.windows(2).all(|pair| pair[1].at - pair[0].at < ms(50)), "{series:?}");
+}
+
+/// One idea of healthy: every 2xx, and no redirect, as at a service's start.
+#[tokio::test]
+async fn healthy_is_what_it_is_at_the_start_of_a_service() {
+    let address = serve(Arc::default()).await;
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let probes = [
+        Probe::health("accepted", "order", "/accepted").every(ms(20)),
+        Probe::health("moved", "order", "/moved").every(ms(20)),
+        Probe::metric("open", "order", "/open", "breaker_total").every(ms(20)),
+        Probe::metric("missing", "order", "/nowhere", "breaker_total").every(ms(20)),
+        Probe::health("closed", "closed", "/ready").every(ms(20)),
+    ];
+    let resolve = |service: &str| Some(if service == "closed" { closed } else { address });
+    let running = RunningProbes::start(&probes, Clock::start(), resolve).unwrap();
+    readings(&running, 2).await;
+    let series = running.stop().await;
+    let all = |series: &Series, value| series.readings.iter().all(|reading| reading.value == value);
+    let expected = [Some(1.0), Some(0.0), Some(2.0), None, Some(0.0)];
+    for (series, value) in series.iter().zip(expected) {
+        assert!(all(series, value), "{series:?}");
+    }
+    assert_eq!(last_failure(&series[1]), "status 307 Temporary Redirect");
+    assert_eq!(last_failure(&series[3]), "status 404 Not Found");
+    assert_eq!(last_failure(&series[4]), "connection refused");
 }
 
 #[tokio::test]
