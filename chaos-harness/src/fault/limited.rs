@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::lives::start_all;
+use super::lives::{Life, start_all};
 use super::{Attestation, FaultError, Injected, Instances};
 use crate::environment::Environment;
 use crate::runtime::{Capability, Hold, Limit, Resource, Resources, State, Usage};
@@ -49,7 +49,8 @@ pub(super) async fn inject(
 
 /// An instance as it was when it was limited.
 struct Limited {
-    hold: Hold,
+    /// `None` where the kernel killed the instance before the engine had the limit in force.
+    hold: Option<Hold>,
     pid: Option<u32>,
     usage: Usage,
     oom_kills: u64,
@@ -76,7 +77,12 @@ impl InjectedLimit {
         let resources = self.resources(environment)?;
         let usage = resources.usage(id).await?;
         let (pid, oom_kills) = (environment.runtime().status(id).await?.pid, resources.oom_kills(id));
-        let hold = resources.limit(id, self.limit).await?;
+        let life = Life::of(environment, id).await?;
+        let hold = match resources.limit(id, self.limit).await {
+            Ok(hold) => Some(hold),
+            Err(_) if life.is_why(environment, id).await? => None,
+            Err(error) => return Err(error.into()),
+        };
         self.limited.insert(id.clone(), Limited { hold, pid, usage, oom_kills });
         Ok(())
     }
@@ -166,8 +172,8 @@ impl Injected for InjectedLimit {
     async fn roll_back(&mut self, environment: &Environment) -> Result<(), FaultError> {
         let resources = self.resources(environment)?;
         let mut lifted = Ok(());
-        for Limited { hold, .. } in self.limited.values() {
-            lifted = lifted.and(resources.lift(*hold).await);
+        for hold in self.limited.values().filter_map(|limited| limited.hold) {
+            lifted = lifted.and(resources.lift(hold).await);
         }
         // What the limit has killed is started again; with a restart policy, coming back is what is tested.
         let down = self.to_start(environment).await?;

@@ -1,5 +1,7 @@
 //! Stopping and starting instances, for the faults that do.
 
+use std::time::{Duration, Instant};
+
 use futures::future::join_all;
 
 use super::{Attestation, FaultError};
@@ -10,6 +12,77 @@ use crate::topology::InstanceId;
 /// How [`stop_all`] stops, for the journal.
 pub(super) fn how_stopped() -> String {
     format!("SIGTERM, SIGKILL after {}", humantime::format_duration(GRACE))
+}
+
+/// The life in which a fault found an instance, to tell afterwards whether that one has ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Life {
+    pid: Option<u32>,
+    oom_kills: u64,
+}
+
+/// How long the engine may take to notice that a process has ended.
+const NOTICED_WITHIN: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(10);
+
+impl Life {
+    pub(super) async fn of(environment: &Environment, id: &InstanceId) -> Result<Self, RuntimeError> {
+        let pid = environment.runtime().status(id).await?.pid;
+        Ok(Self { pid, oom_kills: oom_kills(environment, id) })
+    }
+
+    /// How it ended, if it did and no other fault holds the instance down.
+    pub(super) async fn ended(
+        &self,
+        environment: &Environment,
+        id: &InstanceId,
+    ) -> Result<Option<String>, RuntimeError> {
+        self.ended_within(environment, id, Duration::ZERO).await
+    }
+
+    /// Whether it ended, after something failed of which its end may be the reason: the engine may not have noticed yet.
+    pub(super) async fn is_why(&self, environment: &Environment, id: &InstanceId) -> Result<bool, RuntimeError> {
+        Ok(self.ended_within(environment, id, NOTICED_WITHIN).await?.is_some())
+    }
+
+    async fn ended_within(
+        &self,
+        environment: &Environment,
+        id: &InstanceId,
+        patience: Duration,
+    ) -> Result<Option<String>, RuntimeError> {
+        let since = Instant::now();
+        loop {
+            let status = environment.runtime().status(id).await?;
+            let kills = oom_kills(environment, id) - self.oom_kills;
+            if status.pid != self.pid && !environment.held_down().contains(id) {
+                let now = if status.pid.is_some() { "another process runs by now" } else { "it is down" };
+                let how = match (kills, status.state) {
+                    (1.., _) => format!("killed by the kernel for want of memory {kills} times, {now}"),
+                    (_, State::Exited { code, .. }) => format!("its process ended with code {code}"),
+                    _ => format!("its process ended, {now}"),
+                };
+                return Ok(Some(how));
+            }
+            // A kill may be told before the end that it brings.
+            let patience = if kills > 0 { NOTICED_WITHIN } else { patience };
+            if since.elapsed() >= patience {
+                return Ok(None);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Whether it ended, and nothing runs in its place.
+    pub(super) async fn is_down(&self, environment: &Environment, id: &InstanceId) -> bool {
+        // One that cannot be asked is gone for good.
+        let status = environment.runtime().status(id).await;
+        self.pid.is_some() && status.is_ok_and(|status| matches!(status.state, State::Exited { .. }))
+    }
+}
+
+fn oom_kills(environment: &Environment, id: &InstanceId) -> u64 {
+    environment.runtime().resources().map_or(0, |resources| resources.oom_kills(id))
 }
 
 /// Stops all of them at once.

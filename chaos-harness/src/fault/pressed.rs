@@ -5,10 +5,11 @@ use std::time::Instant;
 use async_trait::async_trait;
 
 use super::limited::resources;
+use super::lives::{Life, start_all};
 use super::{Attestation, FaultError, Injected, Instances};
 use crate::environment::Environment;
 use crate::runtime::{Capability, Hold, Pressure, Resource, Resources, Space, Usage};
-use crate::topology::InstanceId;
+use crate::topology::{InstanceId, RestartPolicy};
 
 /// Of the processor time that its threads want, what must at least be used: the machine may be busy otherwise.
 const LEAST_CPU: f64 = 0.1;
@@ -31,7 +32,8 @@ pub(super) async fn inject(
     amount: Amount,
     fault: String,
 ) -> Result<Box<dyn Injected>, FaultError> {
-    let mut injected = InjectedPressure { fault, pressed: Vec::new() };
+    let restarts = environment.topology().get(&on.service)?.restart == RestartPolicy::Always;
+    let mut injected = InjectedPressure { fault, restarts, pressed: Vec::new() };
     for id in on.running(environment)? {
         if let Err(error) = injected.press(environment, id, &amount).await {
             injected.roll_back(environment).await?;
@@ -44,7 +46,9 @@ pub(super) async fn inject(
 /// An instance as it was when it was pressed on.
 struct Pressed {
     id: InstanceId,
-    hold: Hold,
+    life: Life,
+    /// `None` where the instance died before the program was ready.
+    hold: Option<Hold>,
     pressure: Pressure,
     /// How many processes there are to be in all; `None` where only those that were added count.
     goal: Option<u64>,
@@ -55,6 +59,7 @@ struct Pressed {
 
 struct InjectedPressure {
     fault: String,
+    restarts: bool,
     pressed: Vec<Pressed>,
 }
 
@@ -66,6 +71,7 @@ impl InjectedPressure {
     async fn press(&mut self, environment: &Environment, id: InstanceId, amount: &Amount) -> Result<(), FaultError> {
         let resources = self.resources(environment)?;
         let usage = resources.usage(&id).await?;
+        let life = Life::of(environment, &id).await?;
         let mut goal = None;
         let pressure = match amount {
             Amount::Same(pressure) => pressure.clone(),
@@ -84,8 +90,13 @@ impl InjectedPressure {
             Pressure::Disk { folder, .. } => Some(resources.space(&id, folder).await?),
             _ => None,
         };
-        let hold = resources.press(&id, &pressure).await?;
-        self.pressed.push(Pressed { id, hold, pressure, goal, since: Instant::now(), usage, space });
+        let hold = match resources.press(&id, &pressure).await {
+            Ok(hold) => Some(hold),
+            // What was wanted may come sooner than the program can say that it is ready.
+            Err(_) if life.is_why(environment, &id).await? => None,
+            Err(error) => return Err(error.into()),
+        };
+        self.pressed.push(Pressed { id, life, hold, pressure, goal, since: Instant::now(), usage, space });
         Ok(())
     }
 
@@ -105,14 +116,20 @@ impl InjectedPressure {
     async fn felt(&self, environment: &Environment, pressed: &Pressed) -> Result<(bool, String), FaultError> {
         let resources = self.resources(environment)?;
         let Pressed { id, pressure, .. } = pressed;
-        if !resources.presses(pressed.hold).await? {
+        if let Some(how) = pressed.life.ended(environment, id).await? {
+            return Ok((true, format!("{id} died of it: {how}")));
+        }
+        if !self.is_pressed(resources, pressed).await? {
             return Ok((false, format!("nothing presses on {id} any more: its program has ended, or was killed")));
         }
         if let Pressure::Disk { folder, permille } = pressure {
             let now = resources.space(id, folder).await?;
             let (used, wanted) = (now.total - now.free, share(now.total, *permille));
-            let enough = used as f64 >= wanted as f64 * LEAST;
-            return Ok((enough, format!("{id} has {} of {} bytes free in {folder}", now.free, now.total)));
+            let fell = pressed.space.is_none_or(|before| now.free < before.free);
+            let enough = fell && used as f64 >= wanted as f64 * LEAST;
+            let before = pressed.space.map_or(0, |before| before.free);
+            let text = format!("{id} has {} of {} bytes free in {folder}, {before} before", now.free, now.total);
+            return Ok((enough, text));
         }
         let now = resources.usage(id).await?;
         Ok(match pressure {
@@ -129,7 +146,7 @@ impl InjectedPressure {
                 let more = now.memory.saturating_sub(pressed.usage.memory);
                 let refused = now.memory_refused.saturating_sub(pressed.usage.memory_refused);
                 let text = format!("{id} uses {} bytes, {more} more than before, refused {refused} times", now.memory);
-                (more as f64 >= *bytes as f64 * LEAST, text)
+                (has_grown(more, more, *bytes), text)
             }
             Pressure::Processes { count } => {
                 let more = now.processes.saturating_sub(pressed.usage.processes);
@@ -139,22 +156,43 @@ impl InjectedPressure {
                 let has = format!("{id} has {}{of} processes and threads", now.processes);
                 let (there, wanted) = pressed.goal.map_or((more, *count), |goal| (now.processes, goal));
                 let text = format!("{has}, {more} more than before, refused {refused} times");
-                (there as f64 >= wanted as f64 * LEAST, text)
+                (has_grown(more, there, wanted), text)
             }
             Pressure::Disk { .. } => (false, String::new()),
         })
     }
 
+    async fn is_pressed(&self, resources: &dyn Resources, pressed: &Pressed) -> Result<bool, FaultError> {
+        match pressed.hold {
+            Some(hold) => Ok(resources.presses(hold).await?),
+            None => Ok(false),
+        }
+    }
+
+    /// Those that died of it and would stay down.
+    async fn to_start(&self, environment: &Environment) -> Vec<&InstanceId> {
+        let mut down = Vec::new();
+        for Pressed { id, life, .. } in &self.pressed {
+            if !self.restarts && life.is_down(environment, id).await {
+                down.push(id);
+            }
+        }
+        down
+    }
+
     /// What is left of it, if anything.
     async fn left(&self, environment: &Environment, pressed: &Pressed) -> Result<Option<String>, FaultError> {
         let resources = self.resources(environment)?;
-        if resources.presses(pressed.hold).await? {
+        if self.is_pressed(resources, pressed).await? {
             return Ok(Some(format!("{} is still pressed on", pressed.id)));
         }
-        let is_running = environment.runtime().status(&pressed.id).await?.pid.is_some();
-        let (Pressure::Disk { folder, .. }, Some(before), true) = (&pressed.pressure, pressed.space, is_running) else {
+        let (Pressure::Disk { folder, .. }, Some(before)) = (&pressed.pressure, pressed.space) else {
             return Ok(None);
         };
+        // What is down or gone has no disk to look at.
+        if environment.runtime().status(&pressed.id).await.map_or(true, |status| status.pid.is_none()) {
+            return Ok(None);
+        }
         let now = resources.space(&pressed.id, folder).await?;
         // The service may have written meanwhile; what was filled is more than half of what had been free, if any was.
         let full = now.free < before.free / 2 && now.free < now.total / 100;
@@ -183,9 +221,11 @@ impl Injected for InjectedPressure {
     async fn roll_back(&mut self, environment: &Environment) -> Result<(), FaultError> {
         let resources = self.resources(environment)?;
         let mut released = Ok(());
-        for Pressed { hold, .. } in &self.pressed {
-            released = released.and(resources.release(*hold).await);
+        for hold in self.pressed.iter().filter_map(|pressed| pressed.hold) {
+            released = released.and(resources.release(hold).await);
         }
+        let down = self.to_start(environment).await;
+        start_all(environment, down).await?;
         Ok(released?)
     }
 
@@ -201,7 +241,27 @@ impl Injected for InjectedPressure {
     }
 }
 
+/// Whether so much is there as was wanted, some of it new: an instance that used that much before felt nothing.
+fn has_grown(more: u64, there: u64, wanted: u64) -> bool {
+    more > 0 && there as f64 >= wanted as f64 * LEAST
+}
+
 /// So many thousandths of `whole`.
 fn share(whole: u64, permille: u16) -> u64 {
     u64::try_from(u128::from(whole) * u128::from(permille) / 1000).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_grown;
+
+    #[test]
+    fn nothing_more_than_before_is_no_pressure() {
+        // More than the share was in use before, so that nothing was left to use up.
+        assert!(!has_grown(0, 0, 0));
+        // As many processes as wanted, none of them new.
+        assert!(!has_grown(0, 64, 60));
+        assert!(!has_grown(80, 80, 100));
+        assert!(has_grown(95, 95, 100) && has_grown(5, 64, 64));
+    }
 }
