@@ -56,12 +56,22 @@ pub enum Error {
         limit: std::time::Duration,
     },
     /// A condition did not come true.
-    #[error("`{condition}` did not come true within {}", humantime::format_duration(*.within))]
+    #[error(
+        "`{condition}` did not come true {}; answers by then: {seen}",
+        .aborted.as_ref().map_or_else(
+            || format!("within {}", humantime::format_duration(*.within)),
+            |aborted| format!("before the experiment was aborted, because {aborted}"),
+        )
+    )]
     Until {
         /// The condition, as the test named it.
         condition: String,
         /// How long it was waited for.
         within: std::time::Duration,
+        /// What users had seen by then.
+        seen: crate::experiment::Seen,
+        /// The abort condition that ended the wait, where one did.
+        aborted: Option<String>,
     },
     /// Something of the user's own.
     #[error(transparent)]

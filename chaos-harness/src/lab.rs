@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::error::Result;
-use crate::experiment::{Experiment, Plan, Session};
-use crate::journal::{Journal, TestRef};
+use crate::experiment::{Experiment, Plan, Session, Steps};
+use crate::journal::{Journal, Problem, TestRef, Writer};
 use crate::runtime::{Runtime, RuntimeChoice};
 use crate::topology::Topology;
 
@@ -16,9 +18,24 @@ use crate::topology::Topology;
 pub struct Lab {
     settings: Arc<Settings>,
     opened: Arc<Mutex<Vec<Arc<dyn Runtime>>>>,
+    begun: Arc<Mutex<BTreeMap<String, Begun>>>,
+    dropped: Arc<Mutex<Vec<Steps>>>,
     finished: Arc<Mutex<Vec<Journal>>>,
     names: Arc<Mutex<BTreeMap<String, u32>>>,
 }
+
+/// An experiment that has begun and not ended.
+#[derive(Debug)]
+struct Begun {
+    partial: PathBuf,
+    /// The end of its time limit, and that limit; it starts to count when the targets are up.
+    deadline: Option<(Instant, Duration)>,
+}
+
+/// How long an experiment that is over its time limit may take to notice it by itself.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often that is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// What a lab is made from.
 #[derive(Clone, Debug)]
@@ -33,7 +50,14 @@ pub(crate) struct Settings {
 
 impl Lab {
     pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings: Arc::new(settings), opened: Arc::default(), finished: Arc::default(), names: Arc::default() }
+        Self {
+            settings: Arc::new(settings),
+            opened: Arc::default(),
+            begun: Arc::default(),
+            dropped: Arc::default(),
+            finished: Arc::default(),
+            names: Arc::default(),
+        }
     }
 
     /// An experiment on `topology`.
@@ -50,7 +74,10 @@ impl Lab {
     ///
     /// # Errors
     /// When the plan makes no sense, or something cannot be started.
-    pub async fn start(&self, plan: Plan) -> Result<Session> {
+    pub async fn start(&self, mut plan: Plan) -> Result<Session> {
+        if let Some(limit) = self.settings.time_limit {
+            plan.limits.duration = plan.limits.duration.min(limit);
+        }
         Session::start(self, plan).await
     }
 
@@ -74,7 +101,7 @@ impl Lab {
 
     /// The journals of the experiments that this test has finished.
     pub fn journals(&self) -> Vec<Journal> {
-        self.finished.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.finished.lock().clone()
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -83,7 +110,7 @@ impl Lab {
 
     /// The name for the journal of an experiment: numbered when the test has used it before.
     pub(crate) fn unique_name(&self, name: &str) -> String {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names = self.names.lock();
         let used = names.entry(name.to_owned()).or_default();
         *used += 1;
         if *used == 1 { name.to_owned() } else { format!("{name}.{used}") }
@@ -91,16 +118,62 @@ impl Lab {
 
     /// Notes a runtime, so that it is taken away even when the test panics.
     pub(crate) fn opened(&self, runtime: Arc<dyn Runtime>) {
-        self.opened.lock().unwrap_or_else(PoisonError::into_inner).push(runtime);
+        self.opened.lock().push(runtime);
+    }
+
+    /// Notes an experiment whose journal has begun, so that the journal is completed even when the test panics.
+    pub(crate) fn begun(&self, run: String, partial: PathBuf) {
+        self.begun.lock().insert(run, Begun { partial, deadline: None });
+    }
+
+    /// The targets of an experiment are up.
+    pub(crate) fn started(&self, run: &str, limit: Duration) {
+        if let Some(begun) = self.begun.lock().get_mut(run) {
+            begun.deadline = Some((Instant::now() + limit, limit));
+        }
     }
 
     pub(crate) fn finished(&self, journal: Journal) {
-        self.finished.lock().unwrap_or_else(PoisonError::into_inner).push(journal);
+        self.begun.lock().remove(&journal.run);
+        self.finished.lock().push(journal);
+    }
+
+    /// Takes over an experiment that was dropped before it was judged.
+    pub(crate) fn dropped(&self, steps: Steps) {
+        self.dropped.lock().push(steps);
+    }
+
+    /// Ends when an experiment is over its time limit and the test does not notice, being busy with something else.
+    pub(crate) async fn overdue(&self) -> Duration {
+        loop {
+            let deadlines = || self.begun.lock().values().filter_map(|begun| begun.deadline).collect::<Vec<_>>();
+            let over = deadlines().into_iter().find(|(deadline, _)| Instant::now() > *deadline + PATIENCE);
+            if let Some((_, limit)) = over {
+                return limit;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Ends the experiments that the test has begun and not ended, because of this.
+    pub(crate) async fn end_unfinished(&self, reason: &str) {
+        loop {
+            let Some(steps) = self.dropped.lock().pop() else { break };
+            steps.abandon(reason).await;
+        }
+        // Of what was dropped while it started or ended, only the journal is left.
+        let begun = std::mem::take(&mut *self.begun.lock());
+        for Begun { partial, .. } in begun.into_values() {
+            match Writer::complete_for(&partial, Problem::Error { reason: reason.to_owned() }) {
+                Ok(journal) => self.finished(journal),
+                Err(error) => tracing::error!(%error, "the journal of an experiment that was dropped is not completed"),
+            }
+        }
     }
 
     /// Takes away what is still there. Runtimes may be destroyed twice.
     pub(crate) async fn clean_up(&self) -> Vec<String> {
-        let runtimes = std::mem::take(&mut *self.opened.lock().unwrap_or_else(PoisonError::into_inner));
+        let runtimes = std::mem::take(&mut *self.opened.lock());
         let mut left = Vec::new();
         for runtime in runtimes {
             if let Err(error) = runtime.undo_log().revert().await {

@@ -1,7 +1,10 @@
 //! Runs the body of one chaos test, and cleans up whatever way it ends.
 
+use std::any::Any;
+use std::fmt;
 use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::time::Duration;
 
 use futures::FutureExt;
 
@@ -31,20 +34,72 @@ where
     guard::allow(&settings.test.test);
     let Some(running) = Running::begin() else { return Err(Failure("not begun: halted".to_owned())) };
     let lab = Lab::new(settings);
-    let (outcome, left) = runtime.block_on(async {
-        let outcome = tokio::select! {
-            outcome = AssertUnwindSafe(body(lab.clone())).catch_unwind() => Some(outcome),
-            () = halt::out_of_patience() => None,
+    let (end, left) = runtime.block_on(async {
+        let end = tokio::select! {
+            outcome = AssertUnwindSafe(body(lab.clone())).catch_unwind() => End::of(outcome),
+            limit = lab.overdue() => End::TookTooLong(limit),
+            () = halt::out_of_patience() => End::Halted,
         };
-        (outcome, lab.clean_up().await)
+        // Somebody waits for the end of a process that was halted.
+        let patience = if matches!(end, End::Halted) { LAST_STEPS } else { Duration::MAX };
+        if tokio::time::timeout(patience, lab.end_unfinished(&end.to_string())).await.is_err() {
+            tracing::warn!("experiments were taken away before they had ended");
+        }
+        (end, lab.clean_up().await)
     });
     // Not a plain drop: that would wait for a blocking step that a panic left behind.
     runtime.shutdown_background();
     drop(running);
-    let Some(outcome) = outcome else { return Err(Failure("halted".to_owned())) };
-    let outcome = outcome.unwrap_or_else(|panic| resume_unwind(panic));
     let sound = check(&lab, &left);
-    outcome.into_result().map_err(|failure| explain(&lab, failure)).and(sound)
+    match end {
+        End::Passed => sound,
+        End::Panicked(panic) => resume_unwind(panic),
+        End::Failed(failure) => Err(explain(&lab, failure)),
+        End::TookTooLong(_) => Err(explain(&lab, Failure(end.to_string()))),
+        End::Halted => Err(Failure(end.to_string())),
+    }
+}
+
+/// How long what is under way may take to end after a halt.
+const LAST_STEPS: Duration = Duration::from_secs(5);
+
+/// How the body of a test ended.
+enum End {
+    Passed,
+    Failed(Failure),
+    Panicked(Box<dyn Any + Send>),
+    TookTooLong(Duration),
+    Halted,
+}
+
+impl End {
+    fn of<T: Outcome>(outcome: std::thread::Result<T>) -> Self {
+        match outcome.map(Outcome::into_result) {
+            Ok(Ok(())) => Self::Passed,
+            Ok(Err(failure)) => Self::Failed(failure),
+            Err(panic) => Self::Panicked(panic),
+        }
+    }
+}
+
+/// Why an experiment that is still under way by then does not come to its end.
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed => f.write_str("the test returned without judging it; call `.judge().await`"),
+            Self::Failed(failure) => write!(f, "the test ended: {failure}"),
+            Self::Panicked(panic) => {
+                let text = panic.downcast_ref::<&str>().copied();
+                let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+                write!(f, "the test panicked: {}", text.unwrap_or("with a value that is no text"))
+            }
+            Self::TookTooLong(limit) => {
+                let limit = humantime::format_duration(*limit);
+                write!(f, "the time limit of {limit} passed while the test was busy with something else")
+            }
+            Self::Halted => f.write_str("halted"),
+        }
+    }
 }
 
 /// The settings of the attribute, overruled by the environment.

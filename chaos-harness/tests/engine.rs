@@ -35,17 +35,88 @@ fn apart(lab: Lab) -> Lab {
 }
 
 #[chaos_test(runtime = "process")]
-async fn without_load_nothing_is_upheld(lab: Lab) -> chaos_harness::Result<()> {
+async fn what_nobody_would_observe_is_refused_before_anything_starts(lab: Lab) -> chaos_harness::Result<()> {
     let lab = apart(lab);
-    let verdict = lab
-        .experiment(pair())
-        .baseline(100.millis())
-        .inject(target("product").pause().hold(200.millis()))
-        .hypothesis(hypothesis!(availability > 95%))
-        .run()
-        .await?;
-    let expected = "inconclusive: availability > 95%: not measured (0 samples, 30 needed)";
-    assert_eq!(verdict.to_string(), expected);
+    let claims =
+        [hypothesis!(availability > 95%), hypothesis!(mttr < 5s), hypothesis!(recovery < 5s), hypothesis!(p99 < 1s)];
+    for claim in claims {
+        let experiment = lab.experiment(pair()).inject(target("product").pause().hold(200.millis()));
+        let message = experiment.hypothesis(claim.clone()).run().await.expect_err("nobody asks").to_string();
+        assert!(
+            message.starts_with(&format!("`{claim}` is measured from requests, and the plan sends none")),
+            "{message}"
+        );
+    }
+    let slow = lab.experiment(pair()).load(browse().rate(9)).inject(target("product").pause());
+    let message = slow.hypothesis(hypothesis!(availability > 95%)).run().await.expect_err("27 of 30").to_string();
+    assert!(message.contains("27 requests are due in the 3s of the baseline, 30 are needed"), "{message}");
+    let message = lab.experiment(pair()).load(browse()).run().await.expect_err("nothing is claimed").to_string();
+    assert!(message.starts_with("nothing is claimed"), "{message}");
+    assert!(lab.journals().is_empty());
+    Ok(())
+}
+
+/// A script may watch for as long as it likes, so its plan is not refused; but what it did not watch is not upheld.
+#[chaos_test(runtime = "process")]
+async fn what_nobody_observed_is_not_upheld(lab: Lab) -> chaos_harness::Result<()> {
+    let lab = apart(lab);
+    let mut plan = Plan::new("unobserved", lab.seed(), pair());
+    plan.load = Some(browse());
+    plan.timing.baseline = 500.millis();
+    plan.hypotheses = vec![hypothesis!(mttr < 5s), hypothesis!(recovery < 5s)];
+    let mut session = lab.start(plan.clone()).await?;
+    session.baseline().await?;
+    let fault = session.inject(link(USERS, "product").latency(1.millis())).await?;
+    session.until("the fault is felt", 5.secs(), |seen| seen.good > 55).await?;
+    session.roll_back(fault).await?;
+    session.hold(1.secs()).await?;
+    let verdict = session.judge().await?.to_string();
+    assert!(verdict.starts_with("inconclusive: mttr < 5s: not measured ("), "{verdict}");
+    // Nobody watched the steady state.
+    plan.hypotheses = vec![hypothesis!(availability > 1%)];
+    let mut session = lab.start(plan).await?;
+    let fault = session.inject(link(USERS, "product").latency(1.millis())).await?;
+    session.until("the fault is felt", 5.secs(), |seen| seen.good > 50).await?;
+    session.roll_back(fault).await?;
+    let verdict = session.judge().await?.to_string();
+    assert!(verdict.starts_with("inconclusive: the steady state was not measured before the fault"), "{verdict}");
+    Ok(())
+}
+
+/// Without any load: readings are there while the experiment runs, and say why they are not.
+#[chaos_test(runtime = "process")]
+async fn probes_are_part_of_the_steady_state(lab: Lab) -> chaos_harness::Result<()> {
+    let lab = apart(lab);
+    let probed = |claim| {
+        let experiment = lab.experiment(pair()).baseline(500.millis()).steady_state(claim);
+        let experiment = experiment.probe(Probe::health("up", "product", "/health/ready").detects_below(1.0));
+        let experiment = experiment.probe(Probe::metric("lost", "product", "/nowhere", "requests_total"));
+        let stopped = experiment.inject(target("product").stop().hold(500.millis()));
+        stopped.hypothesis(hypothesis!(lowest("up") <= 0)).hypothesis(hypothesis!(mttd < 2s)).run()
+    };
+    let verdict = probed(hypothesis!(lowest("up") >= 1)).await?;
+    assert!(verdict.is_upheld(), "{verdict}");
+    let verdict = probed(hypothesis!(lowest("lost") >= 1)).await?.to_string();
+    let because = "inconclusive: the steady state was not measured before the fault (lowest(\"lost\") >= 1 during baseline: \
+                   not measured (none of ";
+    assert!(verdict.starts_with(because), "{verdict}");
+    assert!(verdict.ends_with("readings could be taken: status 404 Not Found))"), "{verdict}");
+    Ok(())
+}
+
+/// An abort condition that nothing was ever read for would have stopped nothing.
+#[chaos_test(runtime = "process")]
+async fn a_blind_abort_condition_upholds_nothing(lab: Lab) -> chaos_harness::Result<()> {
+    let lab = apart(lab);
+    let watched = |probe: &str| {
+        let experiment = lab.experiment(pair()).load(browse()).baseline(500.millis());
+        let experiment = experiment.probe(Probe::metric("queue", "product", probe, "queue"));
+        let slow = experiment.inject(link(USERS, "product").latency(1.millis()).hold(500.millis()));
+        slow.abort_when(hypothesis!(peak("queue") > 5000)).hypothesis(hypothesis!(availability > 1%)).run()
+    };
+    let verdict = watched("/nowhere").await?.to_string();
+    assert!(verdict.starts_with("inconclusive: abort conditions were never measured"), "{verdict}");
+    assert!(verdict.contains("status 404 Not Found"), "{verdict}");
     Ok(())
 }
 
@@ -66,7 +137,7 @@ async fn a_fault_on_a_link_that_nobody_uses_is_not_upheld(lab: Lab) -> chaos_har
         .experiment(pair())
         .load(Load::get("product", "/products").rate(40).deadline(10.secs()))
         .baseline(1500.millis())
-        .inject(link("inventory", "product").latency(1.secs()).hold(500.millis()))
+        .inject(link("inventory", "product").latency(1.secs()).hold(1.secs()))
         .hypothesis(hypothesis!(availability > 95%))
         .run()
         .await?;
@@ -88,7 +159,7 @@ async fn nothing_is_injected_into_what_is_not_steady(lab: Lab) -> chaos_harness:
         .abort_above_error_rate(None)
         .abort_below_availability(None)
         .baseline(500.millis())
-        .inject(target("product").kill().hold(200.millis()))
+        .inject(target("product").kill().hold(400.millis()))
         .hypothesis(hypothesis!(availability > 95%))
         .run()
         .await?;
@@ -292,7 +363,8 @@ async fn a_condition_that_does_not_come_true_is_named(lab: Lab) -> chaos_harness
     plan.load = Some(browse());
     let mut session = lab.start(plan).await?;
     let failed = session.until("pigs fly", 300.millis(), |_| false).await;
-    assert_eq!(failed.expect_err("they do not").to_string(), "`pigs fly` did not come true within 300ms");
+    let message = failed.expect_err("they do not").to_string();
+    assert!(message.starts_with("`pigs fly` did not come true within 300ms; answers by then: "), "{message}");
     let product = InstanceId::new("product", 1);
     let pid = session.environment().runtime().status(&product).await?.pid;
     assert!(session.judge().await?.word() == "inconclusive", "nothing was claimed");

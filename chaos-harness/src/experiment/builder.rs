@@ -69,7 +69,7 @@ impl Experiment {
         self.named(&format!("without-{}", without.replace(' ', "-")))
     }
 
-    /// How long the steady state is watched before the first fault; 2 s by default.
+    /// How long the steady state is watched before the first fault; 3 s by default.
     pub fn baseline(mut self, length: Duration) -> Self {
         self.plan.timing.baseline = length;
         self
@@ -154,7 +154,7 @@ impl Experiment {
     /// With `CHAOS_DRY_RUN=1` the plan is checked and printed, nothing is started, and the verdict is inconclusive.
     ///
     /// # Errors
-    /// When the plan makes no sense, or something could not be started, undone or written. A refused hypothesis
+    /// When the plan makes no sense or cannot conclude, or something could not be started, undone or written. A refused hypothesis
     /// is no error but a verdict.
     pub async fn run(self) -> Result<Verdict> {
         run::run(&self.lab, self.plan).await

@@ -63,6 +63,59 @@ pub enum PlanError {
         /// The probes there are.
         known: String,
     },
+    /// A claim about requests, and nobody sends any.
+    #[error("`{claim}` is measured from requests, and the plan sends none; add a load with `.load(Load::get(...))`")]
+    NoLoad {
+        /// The claim.
+        claim: String,
+    },
+    /// No hypothesis.
+    #[error("nothing is claimed, so nothing can be upheld; add a claim with `.hypothesis(hypothesis!(...))`")]
+    NoHypothesis,
+    /// A claim about a fault, and none is injected.
+    #[error(
+        "`{claim}` speaks of a fault, and the plan injects none; add one with `.inject(...)`, or claim it `during baseline`"
+    )]
+    NoInjection {
+        /// The claim.
+        claim: String,
+    },
+    /// Too few requests are due for a claim.
+    #[error(
+        "`{claim}`: {due} requests are due in the {} of the {part}, {need} are needed; {remedy}",
+        humantime::format_duration(*.length)
+    )]
+    TooFewRequests {
+        /// The claim.
+        claim: String,
+        /// How many requests are due, of its route where it names one.
+        due: u64,
+        /// How many it takes.
+        need: u64,
+        /// The part of the experiment of which it speaks.
+        part: &'static str,
+        /// How long that lasts, over all repetitions.
+        length: std::time::Duration,
+        /// What to change.
+        remedy: String,
+    },
+    /// No reading is due for a claim about a probe.
+    #[error(
+        "`{claim}`: `{probe}` is read every {}, and not once in the {} of the {part}; read it more often",
+        humantime::format_duration(*.every), humantime::format_duration(*.length)
+    )]
+    NoReadingDue {
+        /// The claim.
+        claim: String,
+        /// The probe.
+        probe: String,
+        /// Its interval.
+        every: std::time::Duration,
+        /// The part of the experiment of which it speaks.
+        part: &'static str,
+        /// How long that lasts.
+        length: std::time::Duration,
+    },
     /// MTTD without a signal to detect by.
     #[error("`{claim}` needs a probe that detects; add one with `.probe(Probe::health(...).detects_below(1.0))`")]
     NoDetector {

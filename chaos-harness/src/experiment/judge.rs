@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::Plan;
 use super::spans::Spans;
-use crate::hypothesis::{Finding, Hypothesis, Inconclusive, Measure, Measured, Threshold, Unmeasured, Verdict};
+use crate::hypothesis::{Finding, Hypothesis, Inconclusive, Measure, Measured, Scope, Threshold, Unmeasured, Verdict};
 use crate::journal::InjectionRecord;
 use crate::load::LagReport;
 use crate::measure::{
-    Detection, Interval, Latencies, MIN_SAMPLES, MeanTime, RESAMPLES, Rates, Reading, Recovery, Sample, Series, Tally,
-    TooFewSamples, Window, bootstrap, of_route,
+    Interval, Latencies, MIN_SAMPLES, MeanTime, RESAMPLES, Rates, Recovery, Sample, Series, Tally, TooFewSamples,
+    Window, bootstrap, of_route,
 };
 
 /// Everything that a judgement rests on.
@@ -51,10 +51,29 @@ impl Evidence<'_> {
 
     fn measure(&self, claim: &Hypothesis, spans: &Spans) -> Measured {
         let windows = spans.of(claim.scope);
-        if windows.is_empty() {
+        // What was not steady again has nothing that comes after.
+        if windows.is_empty() || claim.scope == Scope::After && windows.len() < spans.repetitions() {
             return Measured::Nothing { reason: Unmeasured::NotReached };
         }
+        if matches!(claim.scope, Scope::Fault | Scope::After)
+            && let Some(at) = windows.iter().position(|window| !self.is_observed(window, claim))
+        {
+            let repetition = u32::try_from(at + 1).unwrap_or(u32::MAX);
+            // A single one is told with its numbers.
+            if windows.len() > 1 {
+                return Measured::Nothing { reason: Unmeasured::EmptyRepetition { repetition } };
+            }
+        }
         self.measure_in(&windows, claim)
+    }
+
+    /// Whether anything at all was observed of what a claim speaks of.
+    fn is_observed(&self, window: &Window, claim: &Hypothesis) -> bool {
+        match (&claim.measure, claim.probe()) {
+            (Measure::Mttr | Measure::Mttd | Measure::Recovery, _) => true,
+            (_, Some(probe)) => self.readings(&[*window], probe).next().is_some(),
+            _ => self.samples(&[*window], claim.route()).is_some_and(|samples| !samples.is_empty()),
+        }
     }
 
     /// Measures a claim in these windows, whatever its scope.
@@ -74,7 +93,7 @@ impl Evidence<'_> {
     }
 
     /// The samples of a route that were due in any of the windows.
-    fn samples<'s>(&'s self, windows: &'s [Window], route: &Option<String>) -> Option<Vec<&'s Sample>> {
+    fn samples<'s>(&'s self, windows: &'s [Window], route: Option<&str>) -> Option<Vec<&'s Sample>> {
         let index = match route {
             None => None,
             // A route that is not there has no samples; it must not mean all of them.
@@ -85,7 +104,7 @@ impl Evidence<'_> {
     }
 
     fn share(&self, windows: &[Window], route: &Option<String>, pick: fn(&Rates) -> f64) -> Measured {
-        let samples = self.samples(windows, route).unwrap_or_default();
+        let samples = self.samples(windows, route.as_deref()).unwrap_or_default();
         let tally = Tally::of(samples.iter().copied());
         match tally.rates(MIN_SAMPLES) {
             Ok(rates) => value(Threshold::Ratio(pick(&rates)), tally.all()),
@@ -94,7 +113,7 @@ impl Evidence<'_> {
     }
 
     fn latency(&self, windows: &[Window], route: &Option<String>, quantile: f64) -> Measured {
-        let samples = self.samples(windows, route).unwrap_or_default();
+        let samples = self.samples(windows, route.as_deref()).unwrap_or_default();
         let latencies = Latencies::of(samples);
         match latencies.quantile(quantile, MIN_SAMPLES) {
             Ok(latency) => value(Threshold::Time(latency), latencies.count()),
@@ -103,7 +122,27 @@ impl Evidence<'_> {
     }
 
     fn recoveries(&self) -> Option<Vec<Recovery>> {
-        self.injections.iter().map(|injection| injection.recovery).collect()
+        let each = || self.injections.iter().map(|injection| injection.recovery);
+        (!self.injections.is_empty()).then(|| each().collect()).flatten()
+    }
+
+    /// Why nothing is known of an injection's recovery, unless one is known never to have come.
+    fn unseen(&self, recoveries: &[Recovery]) -> Option<Measured> {
+        if recoveries.iter().any(|recovery| matches!(recovery, Recovery::NotRecovered { .. })) {
+            return None;
+        }
+        self.injections.iter().find_map(|made| match made.recovery? {
+            Recovery::TooFewSamples(too_few) => Some(nothing(too_few)),
+            // What was sent after the rollback says nothing about the fault.
+            Recovery::NoImpact => TooFewSamples::check(self.hit_by(made), MIN_SAMPLES).err().map(nothing),
+            _ => None,
+        })
+    }
+
+    /// How many requests were under way or due while an injection was in force.
+    fn hit_by(&self, made: &InjectionRecord) -> u64 {
+        let until = made.rolled_back.unwrap_or(self.load.to);
+        self.samples.iter().filter(|sample| sample.end >= made.began && sample.intended < until).count() as u64
     }
 
     /// The mean; with repetitions the upper end of its interval is judged.
@@ -111,29 +150,16 @@ impl Evidence<'_> {
         let Some(recoveries) = self.recoveries() else {
             return Measured::Nothing { reason: Unmeasured::NotReached };
         };
-        if let Some(too_few) = unseen(&recoveries) {
+        if let Some(too_few) = self.unseen(&recoveries) {
             return too_few;
         }
         let times: Vec<Duration> = recoveries.iter().filter_map(Recovery::time).collect();
         self.mean(MeanTime::to_recover(&recoveries), &times, self.watched(&recoveries))
     }
 
-    fn mttd(&self) -> Measured {
-        let detections: Option<Vec<Detection>> = self.injections.iter().map(|injection| injection.detection).collect();
-        let Some(detections) = detections else {
-            return Measured::Nothing { reason: Unmeasured::NotReached };
-        };
-        let times: Vec<Duration> = detections.iter().filter_map(Detection::time).collect();
-        match MeanTime::to_detect(&detections) {
-            // Not noticing is no success: a signal that was there before says nothing.
-            MeanTime::Nothing { .. } => Measured::Nothing { reason: Unmeasured::NoReading },
-            mean => self.mean(mean, &times, self.load.length()),
-        }
-    }
-
     fn mean(&self, mean: MeanTime, times: &[Duration], observed: Duration) -> Measured {
         match mean {
-            MeanTime::Nothing { .. } => Measured::NoImpact { count: self.samples_since_injection() },
+            MeanTime::Nothing { .. } => Measured::NoImpact { count: self.fewest_hit() },
             MeanTime::Unbounded { .. } => Measured::Unbounded { observed },
             MeanTime::Mean { mean, count, .. } => {
                 let interval = bootstrap(times, RESAMPLES, self.plan.seed);
@@ -151,12 +177,12 @@ impl Evidence<'_> {
         if recoveries.iter().any(|recovery| matches!(recovery, Recovery::NotRecovered { .. })) {
             return Measured::Unbounded { observed: self.watched(&recoveries) };
         }
-        if let Some(too_few) = unseen(&recoveries) {
+        if let Some(too_few) = self.unseen(&recoveries) {
             return too_few;
         }
         match recoveries.iter().filter_map(Recovery::time).max() {
             Some(longest) => value(Threshold::Time(longest), recoveries.len() as u64),
-            None => Measured::NoImpact { count: self.samples_since_injection() },
+            None => Measured::NoImpact { count: self.fewest_hit() },
         }
     }
 
@@ -169,39 +195,10 @@ impl Evidence<'_> {
         watched.max().unwrap_or_default()
     }
 
-    fn samples_since_injection(&self) -> u64 {
-        let first = self.injections.iter().map(|injection| injection.began).min().unwrap_or_default();
-        self.samples.iter().filter(|sample| sample.end >= first).count() as u64
+    /// The requests that the injection with the fewest of them can have hit.
+    fn fewest_hit(&self) -> u64 {
+        self.injections.iter().map(|made| self.hit_by(made)).min().unwrap_or_default()
     }
-
-    fn reading(
-        &self,
-        windows: &[Window],
-        probe: &str,
-        pick: impl Fn(&mut dyn Iterator<Item = f64>) -> Option<f64>,
-    ) -> Measured {
-        let series = self.probes.iter().find(|series| series.name == probe);
-        let within = |reading: &&Reading| windows.iter().any(|window| window.contains(reading.at));
-        let values: Vec<f64> = series
-            .into_iter()
-            .flat_map(|series| series.readings.iter().filter(within).filter_map(|reading| reading.value))
-            .collect();
-        match pick(&mut values.iter().copied()) {
-            Some(number) => value(Threshold::Number(number), values.len() as u64),
-            None => Measured::Nothing { reason: Unmeasured::NoReading },
-        }
-    }
-}
-
-/// Why nothing is known of an injection's recovery, where one of them never recovered that is known.
-fn unseen(recoveries: &[Recovery]) -> Option<Measured> {
-    if recoveries.iter().any(|recovery| matches!(recovery, Recovery::NotRecovered { .. })) {
-        return None;
-    }
-    recoveries.iter().find_map(|recovery| match recovery {
-        Recovery::TooFewSamples(too_few) => Some(nothing(*too_few)),
-        _ => None,
-    })
 }
 
 fn value(value: Threshold, count: u64) -> Measured {
@@ -212,5 +209,6 @@ fn nothing(TooFewSamples { have, need }: TooFewSamples) -> Measured {
     Measured::Nothing { reason: Unmeasured::TooFewSamples { have, need } }
 }
 
+mod probes;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! The journal of a run together with its clock.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -20,6 +21,11 @@ impl Log {
 
     pub(super) fn journal(&self) -> &Journal {
         self.writer.journal()
+    }
+
+    /// The journal's file while the experiment runs.
+    pub(super) fn partial_path(&self) -> &Path {
+        self.writer.partial_path()
     }
 
     /// Something happens now.

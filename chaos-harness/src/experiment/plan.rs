@@ -63,7 +63,7 @@ pub struct Timing {
 
 impl Default for Timing {
     fn default() -> Self {
-        Self { baseline: Duration::from_secs(2), recovery: Duration::from_secs(30), after: Duration::from_millis(1500) }
+        Self { baseline: Duration::from_secs(3), recovery: Duration::from_secs(30), after: Duration::from_secs(2) }
     }
 }
 
@@ -142,18 +142,20 @@ impl Plan {
         for injection in &self.injections {
             injection.validate(&self.topology)?;
         }
-        let mut claims = self.steady_state.iter().chain(&self.hypotheses).chain(&self.limits.abort_when);
-        claims.try_for_each(|claim| self.validate_claim(claim))?;
         let radius = self.radius();
         if !self.injections.is_empty() && radius > self.limits.radius {
             return Err(PlanError::Radius { radius, allowed: self.limits.radius });
         }
-        Ok(())
+        let mut claims = self.steady_state.iter().chain(&self.hypotheses).chain(&self.limits.abort_when);
+        claims.try_for_each(|claim| self.validate_claim(claim))
     }
 
     fn validate_claim(&self, claim: &Hypothesis) -> Result<(), PlanError> {
         claim.validate()?;
         let text = || claim.to_string();
+        if claim.measure.is_of_requests() && self.load.is_none() {
+            return Err(PlanError::NoLoad { claim: text() });
+        }
         if let Some(route) = claim.route() {
             let known: Vec<&str> = self.load.iter().flat_map(Load::routes).collect();
             if !known.contains(&route) {
@@ -177,5 +179,6 @@ fn listed(names: &[&str]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
+mod conclusive;
 #[cfg(test)]
 mod tests;

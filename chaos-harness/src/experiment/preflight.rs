@@ -32,6 +32,7 @@ pub(super) async fn open(lab: &Lab, plan: &Plan, clock: Clock) -> Result<Opened>
     }
     let journal = empty_journal(lab, plan, clock, choice, runtime.as_ref());
     let mut log = Log::new(Writer::begin(&lab.settings().journals, journal)?, clock);
+    lab.begun(log.journal().run.clone(), log.partial_path().to_owned());
     log.event_at(began, What::Phase { phase: Phase::Preflight })?;
     let removed = cleaned.found.iter().map(|it| format!("removed {it}, left by a test process that is gone"));
     // Somebody else's leftovers must not fail this test: another run may be removing them this moment.

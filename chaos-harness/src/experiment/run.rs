@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::session::{FaultHandle, Session};
-use super::{Plan, dry_run};
+use super::session::{FaultHandle, Steps};
+use super::{Plan, Session, dry_run};
 use crate::error::Result;
 use crate::hypothesis::{Inconclusive, Verdict};
 use crate::journal::Phase;
@@ -12,20 +12,17 @@ use crate::progress;
 
 /// Carries out `plan`.
 pub(super) async fn run(lab: &Lab, mut plan: Plan) -> Result<Verdict> {
+    plan.complete();
+    plan.validate()?;
+    plan.check_that_it_can_conclude()?;
     if lab.settings().dry_run {
-        plan.complete();
-        plan.validate()?;
         progress::print(&dry_run::describe(&plan));
         return Ok(Verdict::Inconclusive { reason: Inconclusive::DryRun });
     }
-    let mut session = Session::start(lab, plan).await?;
-    match take_steps(&mut session).await {
-        Ok(()) => session.judge().await,
-        Err(error) => Err(session.abandon(error).await),
-    }
+    Session::start(lab, plan).await?.run().await
 }
 
-async fn take_steps(session: &mut Session) -> Result<()> {
+pub(super) async fn take_steps(session: &mut Steps) -> Result<()> {
     session.baseline().await?;
     for _ in 0..session.plan.repeat {
         if session.is_over() || session.plan.injections.is_empty() {
@@ -45,7 +42,7 @@ enum Due {
 
 /// Applies every injection at its offset and undoes it after its hold, which counts from the moment that
 /// it was in force. An abort condition ends all holds.
-async fn inject_all(session: &mut Session) -> Result<()> {
+async fn inject_all(session: &mut Steps) -> Result<()> {
     let began = session.clock.now();
     let injections = session.plan.injections.clone();
     let mut due: Vec<(Duration, Due)> =

@@ -1,21 +1,6 @@
-//! The steps of an experiment, each journalled as it is taken.
-//!
-//! [`Experiment::run`](super::Experiment::run) takes them in the usual order; a test that depends on what it
-//! sees takes them itself:
-//!
-//! ```no_run
-//! # use chaos_harness::prelude::*;
-//! # async fn example(lab: Lab, plan: chaos_harness::experiment::Plan) -> chaos_harness::Result<Verdict> {
-//! let mut session = lab.start(plan).await?;
-//! session.baseline().await?;
-//! let fault = session.inject(link("order", "inventory").black_hole()).await?;
-//! session.until("orders are answered by the fallback", 10.secs(), |seen| seen.degraded > 0).await?;
-//! session.roll_back(fault).await?;
-//! session.recover().await?;
-//! session.judge().await
-//! # }
-//! ```
+//! The steps of an experiment, each journalled as it is taken: what [`Session`](super::Session) hands out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,11 +30,9 @@ const TICK: Duration = Duration::from_millis(50);
 /// How many lines of each instance's log the journal keeps.
 const LOG_LINES: usize = 50;
 
-/// An experiment under way. [`judge`](Self::judge) ends it. When it is dropped before, its environment is taken
-/// away at the end of the test, and its journal says `interrupted`.
+/// The state of an experiment under way. [`judge`](Self::judge) or [`abandon`](Self::abandon) ends it.
 #[derive(Debug)]
-#[must_use = "an experiment that is not judged proves nothing; call `.judge().await`"]
-pub struct Session {
+pub(crate) struct Steps {
     pub(super) lab: Lab,
     pub(super) plan: Plan,
     pub(super) clock: Clock,
@@ -65,6 +48,8 @@ pub struct Session {
     pub(super) repetition: u32,
     pub(super) not_steady: Option<Vec<Finding>>,
     pub(super) aborted: Option<Aborted>,
+    /// The plan's own abort conditions that have not been measured yet, as last looked at.
+    pub(super) blind: BTreeMap<usize, Finding>,
     pub(super) progress: Progress,
 }
 
@@ -97,14 +82,20 @@ pub struct Seen {
     pub failed: u64,
 }
 
-impl Session {
+impl std::fmt::Display for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} good, {} degraded, {} failed", self.good, self.degraded, self.failed)
+    }
+}
+
+impl Steps {
     /// What runs.
-    pub fn environment(&self) -> &Environment {
+    pub(super) fn environment(&self) -> &Environment {
         &self.environment
     }
 
     /// Whether nothing more should be injected: the steady state did not hold, or an abort condition came true.
-    pub fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.aborted.is_some() || self.not_steady.is_some()
     }
 
@@ -112,10 +103,10 @@ impl Session {
     ///
     /// # Errors
     /// When the journal cannot be written.
-    pub async fn baseline(&mut self) -> Result<()> {
+    pub(super) async fn baseline(&mut self) -> Result<()> {
         self.phase(Phase::Baseline, "watching the steady state")?;
         self.hold(self.plan.timing.baseline).await?;
-        let findings = self.measure_baseline();
+        let findings = self.measure_baseline()?;
         let failed: Vec<Finding> = findings.iter().filter(|finding| finding.holds() != Some(true)).cloned().collect();
         self.not_steady = (!failed.is_empty()).then_some(failed);
         self.log.add(Record::SteadyState(findings))
@@ -126,7 +117,7 @@ impl Session {
     /// # Errors
     /// When the fault makes no sense here, the runtime cannot do it, or it could not be applied; then nothing
     /// of it is in force.
-    pub async fn inject(&mut self, injection: Injection) -> Result<FaultHandle> {
+    pub(super) async fn inject(&mut self, injection: Injection) -> Result<FaultHandle> {
         injection.validate(&self.plan.topology)?;
         preflight::check_capabilities(&injection.fault, self.runtime.as_ref())?;
         preflight::check_radius(&self.plan, self.active.iter().map(|active| &active.fault), &injection.fault)?;
@@ -174,7 +165,7 @@ impl Session {
     ///
     /// # Errors
     /// When the journal cannot be written.
-    pub async fn hold(&mut self, length: Duration) -> Result<()> {
+    pub(super) async fn hold(&mut self, length: Duration) -> Result<()> {
         let end = Instant::now() + length;
         while self.aborted.is_none() && Instant::now() < end {
             tokio::time::sleep_until(end.min(Instant::now() + TICK)).await;
@@ -188,7 +179,7 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Until`] when it is not within `longest`.
-    pub async fn until(
+    pub(super) async fn until(
         &mut self,
         name: &str,
         longest: Duration,
@@ -198,11 +189,13 @@ impl Session {
         loop {
             self.look()?;
             let tally = Tally::of(self.watch.samples());
-            if condition(&Seen { good: tally.good, degraded: tally.degraded, failed: tally.failed() }) {
+            let seen = Seen { good: tally.good, degraded: tally.degraded, failed: tally.failed() };
+            if condition(&seen) {
                 return Ok(());
             }
             if Instant::now() >= end || self.aborted.is_some() {
-                return Err(Error::Until { condition: name.to_owned(), within: longest });
+                let aborted = self.aborted.as_ref().map(ToString::to_string);
+                return Err(Error::Until { condition: name.to_owned(), within: longest, seen, aborted });
             }
             tokio::time::sleep(TICK).await;
         }
@@ -213,7 +206,7 @@ impl Session {
     ///
     /// # Errors
     /// When the journal cannot be written.
-    pub async fn roll_back(&mut self, fault: FaultHandle) -> Result<()> {
+    pub(super) async fn roll_back(&mut self, fault: FaultHandle) -> Result<()> {
         let Some(position) = self.active.iter().position(|active| active.index == fault.0) else {
             return Ok(());
         };
@@ -242,7 +235,7 @@ impl Session {
     ///
     /// # Errors
     /// When the journal cannot be written.
-    pub async fn recover(&mut self) -> Result<()> {
+    pub(super) async fn recover(&mut self) -> Result<()> {
         self.phase(Phase::Recover, "waiting for the steady state")?;
         let end = Instant::now() + self.plan.timing.recovery;
         while self.aborted.is_none() {
@@ -283,7 +276,7 @@ impl Session {
     ///
     /// # Errors
     /// When the journal cannot be written.
-    pub async fn judge(mut self) -> Result<Verdict> {
+    pub(super) async fn judge(mut self) -> Result<Verdict> {
         self.roll_back_all().await?;
         let load_to = self.clock.now();
         self.phase(Phase::Judge, "waiting for the last answers")?;
@@ -298,18 +291,33 @@ impl Session {
         Ok(verdict)
     }
 
-    /// Ends an experiment that cannot go on because of `error`, and gives the error back.
-    pub(super) async fn abandon(mut self, error: Error) -> Error {
+    /// Ends an experiment that cannot go on, for this reason.
+    pub(crate) async fn abandon(mut self, reason: &str) {
         let end = async {
+            // First, so that the journal tells it even if the rest cannot be done.
+            self.log.add(Record::Problem(Problem::Error { reason: reason.to_owned() }))?;
             self.roll_back_all().await?;
+            let load_to = self.clock.now();
             self.stop_measuring().await?;
-            self.log.add(Record::Problem(Problem::Error { reason: error.to_string() }))?;
+            self.measure_injections(load_to)?;
+            if let Some(condition) = self.aborted.clone() {
+                self.log.add(Record::Verdict(Verdict::Aborted { condition }))?;
+            }
             self.tear_down().await
         };
         if let Err(second) = end.await {
             tracing::error!(%second, "an experiment that failed could not be ended");
         }
-        error
+    }
+
+    /// The run that the journal is of.
+    pub(super) fn run(&self) -> &str {
+        &self.log.journal().run
+    }
+
+    /// Something worth telling.
+    pub(super) fn note(&mut self, text: String) -> Result<()> {
+        self.log.event(What::Note { text })
     }
 
     async fn roll_back_all(&mut self) -> Result<()> {
@@ -378,8 +386,9 @@ impl Session {
         for (at, what) in seen.changes {
             self.log.event_at(at, what)?;
         }
-        let condition = || seen.abort.or_else(|| self.abort_condition(now));
-        if let Some(condition) = self.aborted.is_none().then(condition).flatten() {
+        if self.aborted.is_none()
+            && let Some(condition) = seen.abort.or_else(|| self.abort_condition(now))
+        {
             self.log.event(What::Aborting { condition: condition.to_string() })?;
             self.aborted = Some(condition);
         }

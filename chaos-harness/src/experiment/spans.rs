@@ -32,6 +32,11 @@ impl Spans {
         Self { baseline, repetitions, end: load.to }
     }
 
+    /// How many repetitions there were.
+    pub(super) fn repetitions(&self) -> usize {
+        self.repetitions.len()
+    }
+
     /// The windows that `scope` speaks of; empty when the experiment did not get there.
     pub(super) fn of(&self, scope: Scope) -> Vec<Window> {
         let each = |window: fn(&Repetition) -> Option<Window>| self.repetitions.iter().filter_map(window).collect();

@@ -1,17 +1,20 @@
 //! Preflight and start: from a plan to a session.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Plan;
 use super::log::Log;
 use super::preflight::{self, Opened};
-use super::session::Session;
+use super::session::Steps;
 use super::steady::SteadyState;
 use super::traffic::TrafficWatch;
 use super::watch::Watch;
 use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
+use crate::hypothesis::{Finding, Hypothesis, Measured, Unmeasured};
 use crate::journal::{Phase, Problem, Record, What};
 use crate::lab::Lab;
 use crate::load::Generator;
@@ -20,7 +23,7 @@ use crate::progress::Progress;
 use crate::runtime::Runtime;
 use crate::safety::halt;
 
-impl Session {
+impl Steps {
     /// Checks the plan, opens the runtime, starts the targets, then the load and the probes.
     pub(crate) async fn start(lab: &Lab, mut plan: Plan) -> Result<Self> {
         plan.complete();
@@ -38,9 +41,10 @@ impl Session {
             () = tokio::time::sleep(plan.limits.duration) => Err(Error::StartTook { limit: plan.limits.duration }),
         };
         match started {
-            Ok(Started { environment, watch, probes }) => Ok(Self {
-                load_from: clock.now(),
+            Ok(Started { environment, watch, probes, load_from }) => Ok(Self {
+                load_from,
                 steady: SteadyState::of(&plan),
+                blind: unmeasured(&plan.limits.abort_when),
                 lab: lab.clone(),
                 plan,
                 clock,
@@ -61,20 +65,32 @@ impl Session {
     }
 }
 
+/// Nothing has been looked at yet.
+fn unmeasured(conditions: &[Hypothesis]) -> BTreeMap<usize, Finding> {
+    let finding = |hypothesis: &Hypothesis| {
+        let measured = Measured::Nothing { reason: Unmeasured::NotReached };
+        Finding { hypothesis: hypothesis.clone(), measured }
+    };
+    conditions.iter().map(finding).enumerate().collect()
+}
+
 struct Started {
     environment: Environment,
     watch: Watch,
     probes: Option<RunningProbes>,
+    load_from: Duration,
 }
 
 async fn start_all(plan: &Plan, clock: Clock, runtime: &Arc<dyn Runtime>) -> Result<Started> {
     let changes = runtime.changes();
     let environment = Environment::start(&plan.topology, runtime.clone(), plan.seed).await?;
     let resolve = |service: &str| environment.address(service);
+    // Before the first reading and the first request, which are part of the baseline.
+    let load_from = clock.now();
     let probing = !plan.probes.is_empty();
     let probes = probing.then(|| RunningProbes::start(&plan.probes, clock, resolve)).transpose()?;
     let load = plan.load.as_ref().map(|load| Generator::start(load, clock, plan.seed, resolve)).transpose()?;
-    Ok(Started { watch: Watch::new(load, clock, changes, &plan.limits), environment, probes })
+    Ok(Started { watch: Watch::new(load, clock, changes, &plan.limits), environment, probes, load_from })
 }
 
 /// Takes away what was started, completes the journal with the reason, and gives it back.

@@ -245,6 +245,11 @@ impl Unit {
 }
 
 impl Measure {
+    /// Whether it is measured from the requests of the load; else it is read by a probe.
+    pub fn is_of_requests(&self) -> bool {
+        !matches!(self, Self::Mttd | Self::Peak { .. } | Self::Lowest { .. } | Self::Last { .. })
+    }
+
     fn unit(&self) -> Unit {
         match self {
             Self::Availability { .. } | Self::ErrorRate { .. } | Self::Degraded { .. } => Unit::Ratio,

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Hypothesis, Threshold};
+use crate::measure::ReadFailure;
 
 /// A hypothesis with what was measured for it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +43,17 @@ pub enum Measured {
         #[schemars(with = "String")]
         observed: Duration,
     },
+    /// The signal that would have been the detection was not shown while it was watched.
+    NotShown {
+        /// How many readings there were.
+        readings: u64,
+        /// The lowest.
+        lowest: f64,
+        /// The highest.
+        highest: f64,
+        /// How many more could not be taken.
+        failed: u64,
+    },
     /// Nothing was measured.
     Nothing {
         /// Why.
@@ -60,8 +72,29 @@ pub enum Unmeasured {
         /// How many it takes.
         need: u64,
     },
-    /// The probe gave no reading in the window.
+    /// The probe gave no reading in the window. In journals of harnesses that did not tell why.
     NoReading,
+    /// No reading of the probe was due in the window.
+    NoReadingDue,
+    /// Of all readings that were due in the window, none could be taken.
+    NotRead {
+        /// How many were due.
+        due: u64,
+        /// Why the last of them failed.
+        why: ReadFailure,
+    },
+    /// The signal was there before the injection already, so that it says nothing about it.
+    AlreadyShown,
+    /// No reading could be taken before the injection, so that the signal may have been there already.
+    NotReadBefore {
+        /// Why the last of them failed, if any was due.
+        why: Option<ReadFailure>,
+    },
+    /// A repetition in which nothing was observed.
+    EmptyRepetition {
+        /// Which, from 1.
+        repetition: u32,
+    },
     /// The part of the experiment was never reached.
     NotReached,
 }
@@ -84,7 +117,7 @@ impl Finding {
                 Threshold::Time(claimed) => Some(comparison.holds(&Duration::ZERO, claimed)),
                 _ => None,
             },
-            Measured::Unbounded { .. } => Some(false),
+            Measured::Unbounded { .. } | Measured::NotShown { .. } => Some(false),
             Measured::Nothing { .. } => None,
         }
     }
@@ -106,6 +139,15 @@ impl fmt::Display for Measured {
             Self::NoImpact { count } => write!(f, "no impact in {count} samples"),
             Self::Unbounded { observed } => {
                 write!(f, "not within the {} observed", rounded(Threshold::Time(*observed)))
+            }
+            Self::NotShown { readings, lowest, highest, failed } => {
+                write!(f, "never shown in {readings} readings")?;
+                if lowest == highest {
+                    write!(f, " of {lowest}")?
+                } else {
+                    write!(f, " of {lowest} to {highest}")?
+                }
+                if *failed > 0 { write!(f, "; {failed} more could not be taken") } else { Ok(()) }
             }
             Self::Nothing { reason } => write!(f, "not measured ({reason})"),
         }
@@ -129,6 +171,14 @@ impl fmt::Display for Unmeasured {
         match self {
             Self::TooFewSamples { have, need } => write!(f, "{have} samples, {need} needed"),
             Self::NoReading => f.write_str("the probe gave no reading"),
+            Self::NoReadingDue => f.write_str("the probe was not read in that time"),
+            Self::NotRead { due, why } => write!(f, "none of {due} readings could be taken: {why}"),
+            Self::AlreadyShown => f.write_str("the signal was already shown before the injection"),
+            Self::NotReadBefore { why } => {
+                f.write_str("no reading could be taken before the injection")?;
+                why.as_ref().map_or(Ok(()), |why| write!(f, ": {why}"))
+            }
+            Self::EmptyRepetition { repetition } => write!(f, "nothing was observed in repetition {repetition}"),
             Self::NotReached => f.write_str("that part of the experiment was not reached"),
         }
     }

@@ -54,6 +54,11 @@ pub enum Inconclusive {
         /// The claims without a measurement.
         findings: Vec<Finding>,
     },
+    /// Abort conditions of the plan's own were never measured, so nothing would have stopped the experiment.
+    BlindConditions {
+        /// The conditions, as last looked at.
+        findings: Vec<Finding>,
+    },
     /// The plan has no hypothesis, so nothing was claimed.
     NoHypothesis,
     /// Only the plan was checked and printed.
@@ -168,7 +173,16 @@ impl fmt::Display for Inconclusive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotSteady { findings } => {
-                write!(f, "the steady state did not hold before the fault ({})", list(findings.iter()))
+                let nobody_looked = findings.iter().all(|finding| finding.holds().is_none());
+                let what = if nobody_looked { "was not measured" } else { "did not hold" };
+                write!(f, "the steady state {what} before the fault ({})", list(findings.iter()))
+            }
+            Self::BlindConditions { findings } => {
+                write!(
+                    f,
+                    "abort conditions were never measured, so nothing would have stopped it ({})",
+                    list(findings.iter())
+                )
             }
             Self::Unmeasured { findings } => write!(f, "{}", list(findings.iter())),
             Self::NoHypothesis => f.write_str("no hypothesis was stated; add one with `.hypothesis(hypothesis!(...))`"),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::{Journal, JournalError, Record};
+use super::{Journal, JournalError, Problem, Record};
 use crate::runtime::owner_of_this_process;
 
 /// The journal of a running experiment: in memory, and line by line on disk.
@@ -40,6 +40,25 @@ impl Writer {
         };
         let partial = begin().map_err(io("write", &partial_path))?;
         Ok(Self { path: folder.join(journal.file_name()), partial, partial_path, journal })
+    }
+
+    /// Completes a journal in the place of who began it and was dropped, with the reason.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub(crate) fn complete_for(partial_path: &Path, reason: Problem) -> Result<Journal, JournalError> {
+        let journal = super::read_file(partial_path)?;
+        let io = |source| JournalError::Io { action: "write", path: partial_path.to_owned(), source };
+        let partial = File::options().append(true).open(partial_path).map_err(io)?;
+        let path = partial_path.with_file_name(journal.file_name());
+        let mut writer = Self { path, partial, partial_path: partial_path.to_owned(), journal };
+        writer.add(Record::Problem(reason))?;
+        Ok(writer.complete()?.0)
+    }
+
+    /// The file while the experiment runs.
+    pub(crate) fn partial_path(&self) -> &Path {
+        &self.partial_path
     }
 
     /// Adds a record, in memory and on disk.

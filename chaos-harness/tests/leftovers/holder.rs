@@ -51,7 +51,7 @@ async fn holds_one(lab: Lab) -> chaos_harness::Result<()> {
         }
     }
     println!("{NO_MORE}");
-    Ok(())
+    session.judge().await.map(drop)
 }
 
 /// The containers that `EXISTING` names; an environment's own services without it.

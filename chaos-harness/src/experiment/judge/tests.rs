@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::*;
 use crate::fault::Attestation;
 use crate::hypothesis;
+use crate::load::probe::Probe;
 use crate::load::{Load, Request};
-use crate::measure::Outcome;
+use crate::measure::{Outcome, ReadFailure, Reading, Signal, detection};
 use crate::topology::{Service, Topology};
 
 fn ms(millis: u64) -> Duration {
@@ -128,9 +129,113 @@ fn an_interval_is_judged_by_its_worse_end() {
 
 #[test]
 fn without_a_signal_nothing_was_detected() {
-    let (measured, _) = judge(&samples(good), &[injection(Recovery::NoImpact, true)], hypothesis!(mttd < 1s));
+    let made = [injection(Recovery::NoImpact, true)];
+    let (measured, _) = judge(&samples(good), &made, hypothesis!(mttd < 1s));
     assert_eq!(measured, Measured::Nothing { reason: Unmeasured::NotReached });
-    let (measured, _) =
-        judge(&samples(good), &[injection(Recovery::NoImpact, true)], hypothesis!(peak("breaker") >= 1));
-    assert_eq!(measured, Measured::Nothing { reason: Unmeasured::NoReading });
+    let (measured, _) = judge(&samples(good), &made, hypothesis!(peak("breaker") >= 1));
+    assert_eq!(measured, Measured::Nothing { reason: Unmeasured::NoReadingDue });
+}
+
+/// The finding on a claim about `up`, whose readings come every 100 ms; and the verdict.
+fn probed(values: impl Fn(u64) -> Result<f64, u16>, claim: Hypothesis) -> (String, Verdict) {
+    let mut plan = plan();
+    let signal = Signal::AtLeast(1.0);
+    plan.probes = vec![Probe { detects: Some(signal), ..Probe::health("up", "a", "/") }];
+    let mut series = Series { name: "up".to_owned(), ..Series::default() };
+    for at in (0..4000).step_by(100) {
+        let value = values(at).map_err(|status| series.failed(ms(at), ReadFailure::Status { status })).ok();
+        series.readings.push(Reading { at: ms(at), known: ms(at + 1), value });
+    }
+    let mut made = injection(Recovery::NoImpact, true);
+    made.detection = Some(detection(&series.readings, signal, Window::new(ms(1000), ms(4000))));
+    let (samples, injections, probes) = (samples(good), [made], [series]);
+    let load = Window::new(ms(0), ms(4000));
+    let evidence =
+        Evidence { plan: &plan, load, samples: &samples, injections: &injections, probes: &probes, generator: None };
+    let findings = evidence.findings(&[claim]);
+    (findings[0].measured.to_string(), evidence.verdict(&findings))
+}
+
+#[test]
+fn what_a_probe_did_not_show_says_why() {
+    let late = |from: u64| move |at| if at >= from { Ok(1.0) } else { Ok(0.0) };
+    let cases: [(&dyn Fn(u64) -> Result<f64, u16>, &str, &str); 6] = [
+        (&late(1500), "501ms", "upheld"),
+        (&|_| Ok(1.0), "not measured (the signal was already shown before the injection)", "inconclusive"),
+        (&|_| Ok(0.0), "never shown in 30 readings of 0", "refuted"),
+        (
+            &|at| if at < 2000 { Ok(0.25) } else { Err(503) },
+            "never shown in 10 readings of 0.25; 20 more could not be taken",
+            "refuted",
+        ),
+        (
+            &|at| if at < 1000 { Ok(0.0) } else { Err(404) },
+            "not measured (none of 30 readings could be taken: status 404 Not Found)",
+            "inconclusive",
+        ),
+        (
+            &|at| if at < 1000 { Err(404) } else { Ok(1.0) },
+            "not measured (no reading could be taken before the injection: status 404 Not Found)",
+            "inconclusive",
+        ),
+    ];
+    for (values, told, word) in cases {
+        let (measured, verdict) = probed(values, hypothesis!(mttd < 1s));
+        assert_eq!((measured.as_str(), verdict.word()), (told, word));
+    }
+    for claim in
+        [hypothesis!(peak("up") < 9), hypothesis!(lowest("up") < 9), hypothesis!(last("up") < 9 during overall)]
+    {
+        let (measured, verdict) = probed(|_| Err(404), claim);
+        assert!(measured.contains("readings could be taken: status 404 Not Found"), "{measured}");
+        assert_eq!(verdict.word(), "inconclusive");
+    }
+}
+
+/// Only what was sent while the fault was in force says anything about it.
+#[test]
+fn an_empty_fault_window_is_not_made_good_by_later_requests() {
+    let all = samples(good);
+    let afterwards: Vec<Sample> = all.iter().filter(|sample| sample.intended > ms(1990)).copied().collect();
+    let few: Vec<Sample> = all.iter().filter(|sample| sample.intended > ms(1700)).copied().collect();
+    for claim in [hypothesis!(mttr < 5s), hypothesis!(recovery < 5s), hypothesis!(mttr < 5s).during(Scope::Baseline)] {
+        let made = [injection(Recovery::NoImpact, true)];
+        let too_few = |have| Measured::Nothing { reason: Unmeasured::TooFewSamples { have, need: 30 } };
+        let (measured, verdict) = judge(&afterwards, &made, claim.clone());
+        assert_eq!((measured, verdict.word()), (too_few(0), "inconclusive"));
+        assert_eq!(judge(&few, &made, claim.clone()).0, too_few(29));
+        let enough = judge(&all, &made, claim.clone());
+        assert_eq!(enough, (Measured::NoImpact { count: 100 }, Verdict::Upheld));
+        // Without an injection there was nothing to recover from.
+        let (measured, verdict) = judge(&all, &[], claim);
+        assert_eq!(measured, Measured::Nothing { reason: Unmeasured::NotReached });
+        assert_eq!(verdict.word(), "inconclusive");
+    }
+}
+
+#[test]
+fn a_repetition_in_which_nothing_was_observed_is_not_made_good_by_another() {
+    let second = InjectionRecord {
+        repetition: 2,
+        began: ms(2500),
+        applied: ms(2500),
+        rolled_back: Some(ms(3000)),
+        ..injection(Recovery::NoImpact, true)
+    };
+    let made = [injection(Recovery::NoImpact, true), second];
+    let silent: Vec<Sample> = samples(good).into_iter().filter(|sample| sample.intended < ms(2400)).collect();
+    let empty = Measured::Nothing { reason: Unmeasured::EmptyRepetition { repetition: 2 } };
+    for claim in
+        [hypothesis!(availability > 95%), hypothesis!(p50("/one") < 1s), hypothesis!(degraded < 5% during after)]
+    {
+        assert_eq!(judge(&silent, &made, claim).0, empty);
+    }
+    let claim = hypothesis!(mttr < 5s);
+    assert_eq!(judge(&silent, &made, claim.clone()).1.word(), "inconclusive");
+    assert_eq!(judge(&samples(good), &made, claim).1, Verdict::Upheld);
+    // What was never steady again has nothing that comes after; the other repetition does not stand in for it.
+    let never = Recovery::NotRecovered { first_bad: ms(2500), observed_until: ms(4000) };
+    let made = [made[0].clone(), InjectionRecord { recovery: Some(never), ..made[1].clone() }];
+    let (measured, _) = judge(&samples(good), &made, hypothesis!(availability > 95% during after));
+    assert_eq!(measured, Measured::Nothing { reason: Unmeasured::NotReached });
 }

@@ -25,7 +25,7 @@ fn with(change: impl FnOnce(&mut Plan)) -> String {
 fn what_is_wrong_is_named() {
     let second = Duration::from_secs(1);
     let hours = Duration::from_secs(7200);
-    let cases: [(String, &str); 13] = [
+    let cases: [(String, &str); 15] = [
         (with(|p| p.injections.push(target("z").kill())), "no service is named `z`; the topology has: a, b, c"),
         (with(|p| p.injections.push(target("a").instance(2).kill())), "there is no a-2; service `a` has 1 instance(s)"),
         (with(|p| p.injections.push(link("b", "a").refuse())), "link b -> a was not declared; declared are: a -> b"),
@@ -48,6 +48,20 @@ fn what_is_wrong_is_named() {
             "`peak(\"x\") > 1` names a probe that is not declared; declared are: none",
         ),
         (with(|p| p.hypotheses.push(hypothesis!(mttd < 1s))), "`mttd < 1s` needs a probe that detects"),
+        (
+            with(|p| {
+                p.load = None;
+                p.hypotheses.push(hypothesis!(mttr < 5s));
+            }),
+            "`mttr < 5s` is measured from requests, and the plan sends none; add a load with `.load(Load::get(...))`",
+        ),
+        (
+            with(|p| {
+                p.load = None;
+                p.limits.abort_when.push(hypothesis!(p99 > 5s));
+            }),
+            "`p99 > 5s` is measured from requests",
+        ),
         (with(|p| p.load = Some(Load::get("z", "/"))), "no service is named `z`"),
         (with(|p| p.repeat = 0), "0 repetitions; use 1 to 1000"),
         (with(|p| p.limits.duration = hours), "a time limit of 2h is outside 1s to 30m"),
