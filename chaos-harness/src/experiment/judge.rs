@@ -133,6 +133,7 @@ impl Evidence<'_> {
         }
         self.injections.iter().find_map(|made| match made.recovery? {
             Recovery::TooFewSamples(too_few) => Some(nothing(too_few)),
+            Recovery::AlreadyDown { .. } => Some(Measured::Nothing { reason: Unmeasured::AlreadyDown }),
             // What was sent after the rollback says nothing about the fault.
             Recovery::NoImpact => TooFewSamples::check(self.hit_by(made), MIN_SAMPLES).err().map(nothing),
             _ => None,

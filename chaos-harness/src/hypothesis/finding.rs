@@ -90,6 +90,8 @@ pub enum Unmeasured {
         /// Why the last of them failed, if any was due.
         why: Option<ReadFailure>,
     },
+    /// Users were down already when a fault was injected, so that what it did to them cannot be told.
+    AlreadyDown,
     /// A repetition in which nothing was observed.
     EmptyRepetition {
         /// Which, from 1.
@@ -178,6 +180,7 @@ impl fmt::Display for Unmeasured {
                 f.write_str("no reading could be taken before the injection")?;
                 why.as_ref().map_or(Ok(()), |why| write!(f, ": {why}"))
             }
+            Self::AlreadyDown => f.write_str("users were down already when it was injected"),
             Self::EmptyRepetition { repetition } => write!(f, "nothing was observed in repetition {repetition}"),
             Self::NotReached => f.write_str("that part of the experiment was not reached"),
         }

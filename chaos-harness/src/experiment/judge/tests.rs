@@ -113,6 +113,18 @@ fn what_never_recovered_is_unbounded_and_refuted() {
 }
 
 #[test]
+fn what_hit_users_who_were_down_already_proves_nothing() {
+    for until in [None, Some(ms(1500))] {
+        let made = [injection(Recovery::AlreadyDown { until }, true)];
+        for claim in [hypothesis!(mttr < 30min), hypothesis!(recovery < 30min)] {
+            let (measured, verdict) = judge(&samples(good), &made, claim);
+            assert_eq!(measured, Measured::Nothing { reason: Unmeasured::AlreadyDown });
+            assert_eq!(verdict.word(), "inconclusive");
+        }
+    }
+}
+
+#[test]
 fn an_interval_is_judged_by_its_worse_end() {
     let recovered = |time: u64| {
         let recovery = Recovery::Recovered { first_bad: ms(1000), steady: ms(1000 + time) };
@@ -159,7 +171,8 @@ fn probed(values: impl Fn(u64) -> Result<f64, u16>, claim: Hypothesis) -> (Strin
 #[test]
 fn what_a_probe_did_not_show_says_why() {
     let late = |from: u64| move |at| if at >= from { Ok(1.0) } else { Ok(0.0) };
-    let cases: [(&dyn Fn(u64) -> Result<f64, u16>, &str, &str); 6] = [
+    type Values<'a> = &'a dyn Fn(u64) -> Result<f64, u16>;
+    let cases: [(Values<'_>, &str, &str); 6] = [
         (&late(1500), "501ms", "upheld"),
         (&|_| Ok(1.0), "not measured (the signal was already shown before the injection)", "inconclusive"),
         (&|_| Ok(0.0), "never shown in 30 readings of 0", "refuted"),
