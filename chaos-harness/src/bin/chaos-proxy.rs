@@ -3,13 +3,15 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::io::Write;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use chaos_harness::toxiproxy::{Control, Settings, VERSION, serve};
+use chaos_harness::toxiproxy::{Control, Settings, VERSION, serve, wildcard};
 use clap::Parser;
 use tokio::net::TcpListener;
+use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 type Failure = Box<dyn std::error::Error>;
@@ -18,35 +20,63 @@ type Failure = Box<dyn std::error::Error>;
 #[derive(Debug, Parser)]
 #[command(name = "chaos-proxy", version = VERSION)]
 struct Arguments {
-    /// Host for the control API to listen on
+    /// Host for the control API to listen on; empty for every interface
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
     /// Port for the control API to listen on, 0 for a free one
     #[arg(long, default_value_t = 8474)]
     port: u16,
+    /// Let proxies without a host, as `:6379`, listen on every interface, as toxiproxy does, and not on loopback alone;
+    /// a control API on every interface implies it
+    #[arg(long)]
+    all_interfaces: bool,
     /// JSON file with proxies to create on startup
     #[arg(long)]
     config: Option<PathBuf>,
     /// Decides every random choice; the environment variable CHAOS_SEED is the default
-    #[arg(long, allow_negative_numbers = true)]
-    seed: Option<i128>,
+    #[arg(long, allow_negative_numbers = true, value_parser = parse_seed)]
+    seed: Option<u64>,
     /// Serve metrics of the proxies at /metrics
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true")]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", value_parser = parse_bool)]
     proxy_metrics: bool,
-    /// Taken, but there is no Go runtime to tell of
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true")]
+    /// Serve metrics of the process at /metrics
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", value_parser = parse_bool)]
     runtime_metrics: bool,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(Arguments::parse_from(std::env::args_os().map(two_dashes))).await {
+fn main() -> ExitCode {
+    let arguments = Arguments::parse_from(std::env::args_os().map(two_dashes));
+    match run_apart(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log(format_args!("{error}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The connections have threads of their own: however much they have to do, the control API answers.
+fn run_apart(arguments: Arguments) -> Result<(), Failure> {
+    let links = runtime::Builder::new_multi_thread().enable_all().build()?;
+    let control = runtime::Builder::new_current_thread().enable_all().build()?;
+    control.block_on(run(arguments, links.handle().clone()))
+}
+
+/// A truth value as Go reads it.
+fn parse_bool(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err("expected true or false".to_owned()),
+    }
+}
+
+/// Toxiproxy's seed has a sign, the library's has none; both are taken.
+fn parse_seed(text: &str) -> Result<u64, String> {
+    let signed = |error| text.parse().map(i64::cast_unsigned).map_err(|_| error);
+    text.parse().or_else(signed).map_err(|error: std::num::ParseIntError| {
+        format!("{error}: a seed is a whole number from {} to {}", i64::MIN, u64::MAX)
+    })
 }
 
 /// Go takes `-port` for `--port`, and so do the scripts of those who come from there.
@@ -64,19 +94,22 @@ fn log(line: fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr(), "chaos-proxy: {line}");
 }
 
-async fn run(arguments: Arguments) -> Result<(), Failure> {
+async fn run(arguments: Arguments, links: runtime::Handle) -> Result<(), Failure> {
     // Before anything is said: whoever reads that it listens may signal at once.
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let end = async move {
         let name = tokio::select! { _ = interrupt.recv() => "SIGINT", _ = terminate.recv() => "SIGTERM" };
         log(format_args!("{name}: closing"));
     };
-    let control = Arc::new(Control::new(settings(&arguments)?));
+    let control = Arc::new(Control::new(settings(&arguments, links)?));
     if let Some(path) = &arguments.config {
         populate(&control, path).await.map_err(|error| format!("{}: {error}", path.display()))?;
     }
     let place = format!("{}:{}", arguments.host, arguments.port);
-    let listener = TcpListener::bind((arguments.host.trim_matches(['[', ']']), arguments.port)).await;
+    let listener = match is_every_interface(&arguments.host) {
+        true => TcpListener::bind(wildcard(arguments.port)).await,
+        false => TcpListener::bind((bare(&arguments.host), arguments.port)).await,
+    };
     let listener = listener.map_err(|error| format!("cannot listen on {place}: {error}; choose another --port"))?;
     log(format_args!("version {VERSION}, seed {}", control.settings().seed));
     log(format_args!("control API on http://{}", listener.local_addr()?));
@@ -84,17 +117,25 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn settings(arguments: &Arguments) -> Result<Settings, Failure> {
+/// The host without the brackets of an IPv6 address.
+fn bare(host: &str) -> &str {
+    host.trim_matches(['[', ']'])
+}
+
+fn is_every_interface(host: &str) -> bool {
+    bare(host).is_empty() || bare(host).parse().is_ok_and(|ip: IpAddr| ip.is_unspecified())
+}
+
+fn settings(arguments: &Arguments, links: runtime::Handle) -> Result<Settings, Failure> {
     let given = || std::env::var("CHAOS_SEED").ok().filter(|seed| !seed.is_empty());
     let seed = match (arguments.seed, given()) {
         (Some(seed), _) => seed,
-        (None, Some(text)) => text.parse().map_err(|_| format!("CHAOS_SEED is no number: `{text}`"))?,
-        (None, None) => rand::random::<u64>().into(),
+        (None, Some(text)) => parse_seed(&text).map_err(|problem| format!("CHAOS_SEED={text}: {problem}"))?,
+        (None, None) => rand::random(),
     };
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // toxiproxy's seed has a sign, ours has none
-    let seed = seed as u64;
     let Arguments { proxy_metrics, runtime_metrics, .. } = *arguments;
-    Ok(Settings { seed, metrics: proxy_metrics || runtime_metrics, proxy_metrics, log })
+    let every_interface = arguments.all_interfaces || is_every_interface(&arguments.host);
+    Ok(Settings { seed, proxy_metrics, runtime_metrics, every_interface, links: Some(links), log })
 }
 
 async fn populate(control: &Control, path: &Path) -> Result<(), Failure> {

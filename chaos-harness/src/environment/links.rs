@@ -47,12 +47,22 @@ impl Links {
     /// Each link decides by itself, whatever the others do; the position makes it another stream.
     fn bind_pair(&mut self, topology: &Topology, pair: Pair, host: IpAddr, seed: u64) -> Result<(), LinkError> {
         let (caller, callee) = (&pair.0.service, &pair.1.service);
-        if let (true, Some(service)) = (topology.has_udp(caller, callee), topology.services.get(callee)) {
-            let link = UdpLink::bind(host, seed.wrapping_add(UDP_SEEDS + self.udp.len() as u64))?;
+        let udp = topology.services.get(callee).filter(|_| topology.has_udp(caller, callee));
+        let seeds =
+            (seed.wrapping_add(self.streams.len() as u64), seed.wrapping_add(UDP_SEEDS + self.udp.len() as u64));
+        let (proxy, link) = match (topology.protocol(caller, callee), udp) {
+            (Some(protocol), Some(_)) => {
+                let (proxy, link) = bind_both(|| bind_stream(protocol, host, seeds.0), seeds.1)?;
+                (Some(proxy), Some(link))
+            }
+            (Some(protocol), None) => (Some(bind_stream(protocol, host, seeds.0)?), None),
+            (None, Some(_)) => (None, Some(UdpLink::bind(host, seeds.1)?)),
+            (None, None) => (None, None),
+        };
+        if let (Some(link), Some(service)) = (link, udp) {
             self.udp.insert(pair.clone(), (link, service.port_for_udp()));
         }
-        if let Some(protocol) = topology.protocol(caller, callee) {
-            let proxy = bind_stream(protocol, host, seed.wrapping_add(self.streams.len() as u64))?;
+        if let Some(proxy) = proxy {
             self.streams.insert(pair, proxy);
         }
         Ok(())
@@ -133,6 +143,27 @@ fn by_callee<L>(
     addresses
 }
 
+/// Free ports that may turn out to be taken over UDP before that is an error.
+const ATTEMPTS: usize = 64;
+
+/// Proxies over TCP and UDP under one port number: whoever was answered over UDP that the answer is too long asks again
+/// over TCP, at the same port (RFC 7766).
+fn bind_both(
+    mut bind_tcp: impl FnMut() -> Result<LinkProxy, LinkError>,
+    udp_seed: u64,
+) -> Result<(LinkProxy, UdpLink), LinkError> {
+    // Kept until the end, so that none of them is given out twice.
+    let mut taken = Vec::new();
+    loop {
+        let proxy = bind_tcp()?;
+        match UdpLink::bind_at(proxy.addr(), udp_seed) {
+            Ok(link) => return Ok((proxy, link)),
+            Err(LinkError::PortInUse(_)) if taken.len() < ATTEMPTS => taken.push(proxy),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// A proxy for what the link speaks.
 fn bind_stream(protocol: Protocol, host: IpAddr, seed: u64) -> Result<LinkProxy, LinkError> {
     match protocol {
@@ -145,6 +176,34 @@ fn bind_stream(protocol: Protocol, host: IpAddr, seed: u64) -> Result<LinkProxy,
 mod tests {
     use super::*;
     use crate::topology::Service;
+
+    #[tokio::test]
+    async fn a_pair_linked_over_both_has_one_port_number() {
+        let host = Ipv4Addr::LOCALHOST.into();
+        let callees = ["b", "c", "d", "e"];
+        let service = |name| Service::new(name).cargo("p", "b");
+        let mut topology = Topology::new("pairs").service(service("a"));
+        for callee in callees {
+            topology = topology.service(service(callee)).link("a", callee).link_over("a", callee, Protocol::Udp);
+        }
+        let links = Links::bind(&topology, host, 1).unwrap();
+        for callee in callees {
+            let (tcp, udp) = links.of_pair(&InstanceId::new("a", 1), &InstanceId::new(callee, 1));
+            assert_eq!(tcp.unwrap(), udp.unwrap(), "a to {callee}");
+        }
+        links.shut_down().await;
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_over_udp_is_passed_over() {
+        let bind = || bind_stream(Protocol::Tcp, Ipv4Addr::LOCALHOST.into(), 1).unwrap();
+        let mut proxies = vec![bind(), bind()];
+        let (free, taken) = (proxies[0].addr(), proxies[1].addr());
+        let _other = std::net::UdpSocket::bind(taken).unwrap();
+        assert!(matches!(UdpLink::bind_at(taken, 1), Err(LinkError::PortInUse(addr)) if addr == taken));
+        let (proxy, link) = bind_both(|| Ok(proxies.pop().expect("the second is free")), 1).unwrap();
+        assert_eq!((proxy.addr(), link.addr()), (free, free));
+    }
 
     #[tokio::test]
     async fn a_pair_linked_twice_is_counted_once() {

@@ -1,7 +1,6 @@
 //! One connection through the link: two sockets, two lanes, one task.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -10,8 +9,9 @@ use std::time::{Duration, Instant};
 use futures::task::AtomicWaker;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::io::Interest;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 
+use super::absence::Manner;
 use super::control::Link;
 use super::counters::Counters;
 use super::entry::Entry;
@@ -21,7 +21,6 @@ use super::pump::{Progress, Pump};
 use super::socket;
 use super::timer::Alarm;
 use super::toxic::{Birth, Cut, Item, Marks, ToxicSpec, Way};
-use super::upstream::Upstream;
 
 /// How long a connection that a toxic closed may stay to hear the other ends' goodbyes. Its sockets are closed
 /// then; to do so while bytes come in would send an RST after the FIN.
@@ -150,6 +149,7 @@ impl Connection {
         match cut {
             Cut::Lost(way) => return self.lose(lanes, way),
             cut if cut.is_orderly() => self.close(lanes),
+            Cut::Shutdown(Manner::Toxiproxy) => lanes.cut = true,
             _ => {
                 [Some(&self.client), self.upstream.get()].into_iter().flatten().for_each(socket::reset);
                 lanes.cut = true;
@@ -240,7 +240,7 @@ impl Driver {
         match progress {
             Progress::Blocked => return false,
             Progress::Yielded => {}
-            Progress::Dial => self.dialling = Some(Box::pin(dial(self.link.upstream()))),
+            Progress::Dial => self.dialling = Some(Box::pin(Arc::clone(&self.link).dial())),
             Progress::SinkBroke => self.sink_broke(way, lanes),
             Progress::Cut(cut) => self.connection.cut_lanes(lanes, cut, &self.link.totals),
         }
@@ -283,7 +283,10 @@ impl Driver {
             Err(_) => {
                 self.link.totals.counters.upstream_failed.add(1);
                 lanes.up.sink_broke();
-                lanes.down.abort(Instant::now(), &self.link.totals.counters);
+                match self.link.manner {
+                    Manner::Transparent => lanes.down.abort(Instant::now(), &self.link.totals.counters),
+                    Manner::Toxiproxy => self.connection.cut_lanes(lanes, Cut::HungUp, &self.link.totals),
+                }
             }
         }
     }
@@ -308,30 +311,6 @@ impl Drop for Driver {
     fn drop(&mut self) {
         self.connection.lanes.lock().clear(&self.link.totals);
     }
-}
-
-async fn dial(upstream: Option<Upstream>) -> io::Result<TcpStream> {
-    let mut result = Err(io::ErrorKind::NotConnected.into());
-    for addr in upstream.ok_or(io::ErrorKind::NotConnected)?.addrs().await? {
-        result = connect(addr).await;
-        if result.is_ok() {
-            break;
-        }
-    }
-    result
-}
-
-async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
-    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    socket::send_freely(&socket);
-    let stream = socket.connect(addr).await?;
-    // Where nobody listens on a port of the ephemeral range, the kernel may connect a socket to itself.
-    if stream.local_addr()? == stream.peer_addr()? {
-        socket::reset(&stream);
-        return Err(io::ErrorKind::ConnectionRefused.into());
-    }
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }
 
 async fn until_reset(connection: Arc<Connection>, way: Way) {

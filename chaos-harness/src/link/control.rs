@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use super::absence::Manner;
 use super::clock::Clock;
 use super::connection::{Connection, Driver};
 use super::counters::CountersSnapshot;
@@ -23,7 +25,7 @@ use super::toxic::{Cut, Toxic, ToxicSpec};
 use super::upstream::Upstream;
 
 /// How long a turn waits after the port could not be opened.
-const PAUSE: Duration = Duration::from_millis(5);
+pub(super) const PAUSE: Duration = Duration::from_millis(5);
 
 /// What the proxy, its handles and its tasks share.
 pub(super) struct Link {
@@ -31,17 +33,29 @@ pub(super) struct Link {
     pub(super) totals: Totals,
     /// On a link that is declared HTTP.
     pub(super) http: Option<Arc<Requests>>,
+    pub(super) manner: Manner,
+    pub(super) runtime: Handle,
     seed: u64,
-    upstream: Mutex<Option<Upstream>>,
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
+    // The locks from here on are taken last.
+    pub(super) upstream: Mutex<Option<Upstream>>,
+    /// The task that follows a callee that refuses.
+    pub(super) watch: Mutex<Option<JoinHandle<()>>>,
+    /// A connection to the callee that no caller has yet.
+    pub(super) spare: Mutex<Option<TcpStream>>,
+    pub(super) refused_again: Notify,
     /// Signals that the last connection has ended.
     idle: Notify,
 }
 
 /// Lock order: this one before any connection's.
-struct State {
+pub(super) struct State {
     /// `None` once the link has shut down.
     gate: Option<Gate>,
+    /// A toxic keeps the port closed.
+    refusing: bool,
+    /// The callee refuses, which keeps the port closed too.
+    pub(super) refused: bool,
     toxics: Vec<Entry>,
     /// Turns the toxics; a task for as long as one of them will begin or end by itself.
     clock: Option<JoinHandle<()>>,
@@ -52,9 +66,17 @@ struct State {
 }
 
 impl Link {
-    pub(super) fn start(gate: Gate, upstream: Option<Upstream>, seed: u64, http: bool) -> Result<Arc<Self>, LinkError> {
+    pub(super) fn start(
+        gate: Gate,
+        upstream: Option<Upstream>,
+        seed: u64,
+        http: bool,
+        manner: Manner,
+    ) -> Result<Arc<Self>, LinkError> {
         let state = State {
             gate: None,
+            refusing: false,
+            refused: false,
             toxics: Vec::new(),
             clock: None,
             next_toxic: 0,
@@ -65,23 +87,21 @@ impl Link {
             addr: gate.addr(),
             totals: Totals::default(),
             http: http.then(|| Arc::new(Requests::new(seed))),
+            manner,
+            runtime: gate.runtime().clone(),
             seed,
-            upstream: Mutex::new(upstream),
             state: Mutex::new(state),
+            upstream: Mutex::new(upstream),
+            watch: Mutex::default(),
+            spare: Mutex::default(),
+            refused_again: Notify::new(),
             idle: Notify::new(),
         });
         let mut state = link.state.lock();
-        link.open(state.gate.insert(gate))?;
+        state.gate = Some(gate);
+        link.update_gate(&mut state)?;
         drop(state);
         Ok(link)
-    }
-
-    pub(super) fn upstream(&self) -> Option<Upstream> {
-        self.upstream.lock().clone()
-    }
-
-    pub(super) fn set_upstream(&self, upstream: Option<Upstream>) {
-        *self.upstream.lock() = upstream;
     }
 
     /// Refuses new connections and resets live ones, for good; returns the accept loop and the clock, which
@@ -90,7 +110,7 @@ impl Link {
         let mut state = self.state.lock();
         let accept_loop = state.gate.take().and_then(|mut gate| gate.close());
         let clock = state.clock.take().inspect(JoinHandle::abort);
-        state.connections.values().for_each(|connection| connection.cut(Cut::Shutdown, &self.totals));
+        state.connections.values().for_each(|connection| connection.cut(Cut::Shutdown(self.manner), &self.totals));
         [accept_loop, clock]
     }
 
@@ -103,9 +123,13 @@ impl Link {
         loop {
             let idle = self.idle.notified();
             if self.state.lock().connections.is_empty() {
-                return;
+                break;
             }
             idle.await;
+        }
+        // The last connections may have begun to watch the callee.
+        if let Some(watch) = self.stop_watching() {
+            let _ = watch.await;
         }
     }
 
@@ -192,20 +216,31 @@ impl Link {
         state.toxics.iter().filter_map(|entry| entry.timeline.until()).min()
     }
 
-    /// Opens or closes the port as `toxics` want it, and counts the closings.
+    /// Opens or closes the port as things are.
+    pub(super) fn update_gate(self: &Arc<Self>, state: &mut State) -> Result<(), LinkError> {
+        let toxics = std::mem::take(&mut state.toxics);
+        let updated = self.set_gate(state, &toxics);
+        state.toxics = toxics;
+        updated
+    }
+
+    /// Opens or closes the port as `toxics` and the callee want it, and counts the closings of toxics.
     fn set_gate(self: &Arc<Self>, state: &mut State, toxics: &[Entry]) -> Result<(), LinkError> {
+        let refusing = toxics.iter().any(Entry::closes_port);
+        let absent = self.manner == Manner::Transparent && (state.refused || self.upstream.lock().is_none());
+        let closed = refusing || (absent && !toxics.iter().any(Entry::hides_callee));
         let Some(gate) = &mut state.gate else { return Ok(()) };
-        let closing = toxics.iter().filter(|entry| entry.closes_port());
-        match (closing.clone().next().is_some(), gate.is_open()) {
-            (true, true) => {
-                drop(gate.close());
-                self.totals.counters.closings.add(1);
-                closing.for_each(|entry| entry.counters.closings.add(1));
-                Ok(())
-            }
-            (false, false) => self.open(gate),
-            _ => Ok(()),
+        match (closed, gate.is_open()) {
+            (true, true) => drop(gate.close()),
+            (false, false) => self.open(gate)?,
+            _ => {}
         }
+        if refusing && !std::mem::replace(&mut state.refusing, refusing) {
+            self.totals.counters.closings.add(1);
+            toxics.iter().filter(|entry| entry.closes_port()).for_each(|entry| entry.counters.closings.add(1));
+        }
+        state.refusing = refusing;
+        Ok(())
     }
 
     fn apply(&self, state: &State) {

@@ -55,8 +55,8 @@ impl Counters {
             Cut::Closed => self.closed.add(1),
             Cut::Spent(_) | Cut::Full => self.limited.add(1),
             Cut::Lost(_) => self.half_opened.add(1),
-            Cut::Peer => self.aborted.add(1),
-            Cut::Shutdown => {}
+            Cut::Peer | Cut::HungUp => self.aborted.add(1),
+            Cut::Shutdown(_) => {}
         }
     }
 }
@@ -111,7 +111,8 @@ counters! {
     accepted,
     /// Connections open now.
     active,
-    /// Connections for which the callee could not be reached; their callers saw a reset.
+    /// Connections for which the callee could not be reached; their callers saw a reset. Behind the first one that the
+    /// callee refuses the link closes its port, and the kernel refuses where nobody counts it.
     upstream_failed,
     /// Connections on which a toxic did something, counted once for each toxic.
     affected,

@@ -48,6 +48,11 @@ impl Entry {
         self.timeline.share() >= 1.0 && self.toxic.closes_port()
     }
 
+    /// Whether it keeps from callers now that the callee is down.
+    pub(super) fn hides_callee(&self) -> bool {
+        self.timeline.share() > 0.0 && self.toxic.hides_callee()
+    }
+
     /// Its dice on one way of a connection, if it acts there now.
     pub(super) fn acts(&self, connection: u64, way: Way) -> Option<Dice> {
         self.affects(connection).filter(|_| self.toxic.covers(way))

@@ -38,6 +38,10 @@ impl Gate {
         self.addr
     }
 
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
     pub(super) fn is_open(&self) -> bool {
         self.accept_loop.is_some()
     }
@@ -99,7 +103,11 @@ fn bound(addr: SocketAddr, reuse: bool) -> io::Result<Socket> {
     socket.set_nonblocking(true)?;
     socket.set_reuse_address(reuse)?;
     // Accepted connections inherit it.
-    socket::send_freely(&socket);
+    socket::prepare(&socket);
+    if addr.is_ipv6() && addr.ip().is_unspecified() {
+        // Every interface, in both families, whatever the system's default is.
+        socket.set_only_v6(false)?;
+    }
     socket.bind(&addr.into())?;
     Ok(socket)
 }

@@ -8,6 +8,7 @@ use super::counters::{Counter, Counters};
 use super::http::Tap;
 use super::spool::Spool;
 use super::toxic::{Cut, Item, Stage, Tally, Way};
+use super::urgent::Urgent;
 
 /// Most that one lane holds, in bytes: a second of latency at 128 MiB/s, 50 ms at 2.5 GiB/s.
 const LANE_LIMIT: usize = 128 << 20;
@@ -40,6 +41,8 @@ pub(super) struct Lane {
     out_cost: usize,
     /// Holds the bytes of the items that have none themselves, in their order.
     pub(super) spool: Spool,
+    /// Which of the bytes are urgent data.
+    pub(super) urgent: Urgent,
     /// So much arrives at a time that it is worth not to copy it.
     bulk: bool,
     /// The system does not let bytes pass without a copy.
@@ -71,6 +74,7 @@ impl Lane {
             out: VecDeque::new(),
             out_cost: 0,
             spool: Spool::default(),
+            urgent: Urgent::default(),
             bulk: false,
             copies: false,
             reported: 0,
@@ -96,7 +100,7 @@ impl Lane {
 
     /// Whether bytes may go from socket to socket without a look at them.
     pub(super) fn is_clear(&self) -> bool {
-        let flows = self.closing.is_none() && !self.lost;
+        let flows = self.closing.is_none() && !self.lost && self.urgent.is_none();
         flows && self.stages.is_empty() && self.out.is_empty() && self.tap.as_ref().is_none_or(Tap::is_transparent)
     }
 
@@ -112,6 +116,16 @@ impl Lane {
         // Without stages nothing needs to be held to keep the stream going.
         let room = room && !self.stages.iter().any(Stage::is_full);
         !self.ended && room && (self.out.is_empty() || !self.stages.is_empty())
+    }
+
+    /// The next byte to come in is urgent data. Messages that are read are written anew, so there it is a byte as any.
+    pub(super) fn mark_urgent(&mut self) {
+        if self.held() == 0 {
+            self.urgent.settle();
+        }
+        if self.tap.as_ref().is_none_or(Tap::is_transparent) {
+            self.urgent.mark();
+        }
     }
 
     /// Takes `item` in.

@@ -12,21 +12,27 @@
 //! | `control.rs` | the toxics of the link and its connections; changes reach every one of them |
 //! | `entry.rs` | a toxic of the link: on which connections it acts, when, and what it has counted |
 //! | `clock.rs` | the task that makes toxics begin and end as their profiles say |
-//! | `connection.rs` | one connection: two sockets, a lane each way, one task; dialling the callee |
+//! | `absence.rs` | a callee that is down: dialling it, closing the port, finding out when it is back |
+//! | `connection.rs` | one connection: two sockets, a lane each way, one task |
 //! | `pump.rs` | moves bytes from a socket through a lane to the other socket |
 //! | `buffer.rs` | where reads go, without new memory for each |
 //! | `spool.rs` | the way from socket to socket without a copy, where no toxic looks at the bytes |
 //! | `lane.rs` | what is on its way: stages, one per toxic, and the output behind them |
+//! | `urgent.rs` | which of the bytes are urgent data |
 //! | `http/` | on a link declared HTTP: follows the messages, and does what HTTP toxics say |
 //! | `toxic/` | the kinds of toxic, one file each; their queues, schedules and dice |
 //! | `timer.rs` | alarms finer than the runtime's |
-//! | `upstream.rs`, `counters.rs`, `name.rs`, `socket.rs`, `error.rs` | what they say |
+//! | `upstream.rs` | where the callee is, and connecting to it |
+//! | `counters.rs`, `name.rs`, `socket.rs`, `error.rs` | what they say |
 //! | `udp/` | the same for datagrams: [`udp::UdpLink`] |
 //!
 //! # Guarantees
 //!
 //! - Without a toxic the link is transparent: bytes, FIN (one way at a time) and RST come out as they
-//!   went in. A callee that is down is seen as down: the caller's connection is reset at once.
+//!   went in. A callee that is down is seen as down: connections are refused, as soon as the link knows. Where only
+//!   a refused connection shows it, that one caller sees a reset.
+//! - Urgent data (`MSG_OOB`) stays urgent and in its place, except on a link whose HTTP messages are read. Of several
+//!   urgent bytes that wait to be read the kernel tells of the last one only; the others arrive as bytes of the stream.
 //! - No byte is lost, changed or reordered by a toxic that does not say so, nor by adding, changing
 //!   or removing one.
 //! - A change holds for every live and new connection when the call returns, and waits for no peer:
@@ -49,6 +55,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
+mod absence;
 mod buffer;
 mod clock;
 mod connection;
@@ -72,6 +79,7 @@ mod timer;
 pub mod toxic;
 pub mod udp;
 mod upstream;
+mod urgent;
 
 pub use control::{Removed, Toxics};
 pub(crate) use counters::is_level;
@@ -84,6 +92,7 @@ pub use name::LinkName;
 pub use toxic::{Direction, Profile, Selection, Toxic, ToxicSpec};
 pub use upstream::Upstream;
 
+pub(crate) use absence::Manner;
 use control::Link;
 use gate::Gate;
 #[cfg(not(target_os = "linux"))]
@@ -95,7 +104,7 @@ pub struct LinkProxy {
 }
 
 impl LinkProxy {
-    /// Binds a free port of `addr` and listens; the callee is down until [`Self::set_upstream`].
+    /// Binds a free port of `addr`; the callee is down, and connections are refused, until [`Self::set_upstream`].
     ///
     /// # Errors
     /// `addr` stands for all interfaces or is not this machine's, or there is no tokio runtime.
@@ -119,7 +128,7 @@ impl LinkProxy {
         }
         let runtime = Handle::try_current().map_err(|_| LinkError::NoRuntime)?;
         let gate = Gate::bind(SocketAddr::new(addr, 0), runtime).map_err(|source| LinkError::Bind { addr, source })?;
-        Ok(Self { link: Link::start(gate, None, seed, http)? })
+        Ok(Self { link: Link::start(gate, None, seed, http, Manner::Transparent)? })
     }
 
     /// Binds exactly `addr` and listens, for the callee at `upstream`. Port 0 stands for a free one, and an
@@ -128,13 +137,22 @@ impl LinkProxy {
     /// # Errors
     /// The port is in use, the address is not this machine's, or there is no tokio runtime.
     pub fn bind_at(addr: SocketAddr, upstream: impl Into<Upstream>, seed: u64) -> Result<Self, LinkError> {
+        Self::bind_with(addr, upstream.into(), seed, Manner::Transparent)
+    }
+
+    pub(crate) fn bind_with(
+        addr: SocketAddr,
+        upstream: Upstream,
+        seed: u64,
+        manner: Manner,
+    ) -> Result<Self, LinkError> {
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::AddrInUse => LinkError::PortInUse(addr),
             _ => LinkError::Listen { addr, source },
         };
         let runtime = Handle::try_current().map_err(|_| LinkError::NoRuntime)?;
         let gate = Gate::bind(addr, runtime).map_err(failed)?;
-        match Link::start(gate, Some(upstream.into()), seed, false) {
+        match Link::start(gate, Some(upstream), seed, false, manner) {
             Err(LinkError::Listen { source, .. }) => Err(failed(source)),
             started => Ok(Self { link: started? }),
         }
@@ -145,7 +163,7 @@ impl LinkProxy {
         self.link.addr
     }
 
-    /// Sets where the callee listens, or that it is down. New connections go there; live ones stay
+    /// Sets where the callee listens, or that it is down. New connections go there, or are refused; live ones stay
     /// with the old one and die with it.
     pub fn set_upstream(&self, upstream: Option<SocketAddr>) {
         self.link.set_upstream(upstream.map(Upstream::Addr));

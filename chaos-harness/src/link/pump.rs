@@ -5,7 +5,7 @@
 
 use std::io;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Buf;
 use tokio::net::TcpStream;
@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use super::buffer::{self, CHUNK, Chunk};
 use super::counters::Counter;
 use super::lane::{Lane, Totals};
-use super::socket;
+use super::socket::{self, Arrived};
 use super::spool;
 use super::toxic::{Cut, Item, Way};
 
@@ -22,6 +22,10 @@ const FEW: usize = 16 << 10;
 
 /// Chunks moved before the task yields, so that a change of toxics waits for less than a millisecond.
 const ROUNDS: usize = 8;
+
+/// The same as time, for toxics that make many small writes of a chunk. The runtime looks at its sockets and timers once
+/// in some sixty turns only.
+const TURN: Duration = Duration::from_micros(200);
 
 /// How far a lane has come.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,10 +53,14 @@ pub(super) struct Pump<'a> {
 impl Pump<'_> {
     /// Moves what can be moved.
     pub(super) fn run(&mut self, mut now: Instant, cx: &mut Context<'_>) -> Progress {
+        let begin = now;
         for round in 0..ROUNDS {
             // Without a toxic nobody looks at the time.
             if round > 0 && !self.lane.is_clear() {
                 now = Instant::now();
+                if now > begin + TURN {
+                    break;
+                }
             }
             if let Some(cut) = self.lane.advance(now, &self.totals.counters) {
                 return Progress::Cut(cut);
@@ -72,6 +80,7 @@ impl Pump<'_> {
     /// Writes what has passed the stages, each item by itself, as a slicer wants it; `None` when it has done all it can.
     fn flush(&mut self, cx: &mut Context<'_>) -> Option<Progress> {
         loop {
+            let ahead = self.lane.urgent.ahead();
             match (self.lane.front()?, self.sink) {
                 (Item::Open, _) => {
                     self.lane.pop();
@@ -79,7 +88,7 @@ impl Pump<'_> {
                 }
                 (Item::Abort(cut), Some(sink)) if cut.waits() && socket::poll_sent(sink, cx).is_pending() => break,
                 (Item::Abort(cut), _) => return Some(Progress::Cut(*cut)),
-                (Item::Data(data), Some(sink)) => match socket::poll_write(sink, cx, data) {
+                (Item::Data(data), Some(sink)) => match write(sink, cx, data, ahead) {
                     Poll::Ready(Ok(n)) => self.count(n),
                     Poll::Ready(Err(_)) => return Some(Progress::SinkBroke),
                     Poll::Pending => break,
@@ -112,8 +121,13 @@ impl Pump<'_> {
         }
         buffer::with(|scratch| {
             match ready!(socket::poll_read(source, cx, scratch.space())) {
-                Ok(0) => self.lane.end(now, &self.totals.counters),
-                Ok(n) => return Poll::Ready(self.take(cx, now, scratch.filled(n))),
+                Ok(Arrived { bytes: 0, .. }) => self.lane.end(now, &self.totals.counters),
+                Ok(Arrived { bytes, urgent }) => {
+                    if urgent {
+                        self.lane.mark_urgent();
+                    }
+                    return Poll::Ready(self.take(cx, now, scratch.filled(bytes)));
+                }
                 Err(_) => self.lane.abort(now, &self.totals.counters),
             }
             Poll::Ready(Ok(()))
@@ -126,9 +140,11 @@ impl Pump<'_> {
             Ok(0) => self.lane.end(now, &self.totals.counters),
             Ok(n) => {
                 self.received().add(n as u64);
+                self.lane.urgent.taken(n);
                 self.lane.is_bulk(n >= FEW);
                 self.lane.push(now, Item::Spooled(n), &self.totals.counters);
             }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.lane.is_bulk(false),
             Err(error) if spool::is_lacking(&error) => self.lane.copy_from_now_on(),
             Err(_) => self.lane.abort(now, &self.totals.counters),
         }
@@ -139,12 +155,14 @@ impl Pump<'_> {
     fn take(&mut self, cx: &mut Context<'_>, now: Instant, chunk: Chunk<'_>) -> io::Result<()> {
         self.received().add(chunk.as_slice().len() as u64);
         self.lane.is_bulk(chunk.as_slice().len() == CHUNK);
+        self.lane.urgent.taken(chunk.as_slice().len());
         let mut written = 0;
         if let (true, Some(sink)) = (self.lane.is_clear(), self.sink)
             && let Poll::Ready(result) = socket::poll_write(sink, cx, chunk.as_slice())
         {
             written = result?;
             self.bytes().add(written as u64);
+            self.lane.urgent.given(written);
         }
         if written < chunk.as_slice().len() {
             self.lane.push(now, Item::Data(chunk.keep(written)), &self.totals.counters);
@@ -154,6 +172,7 @@ impl Pump<'_> {
 
     fn count_spliced(&mut self, n: usize) {
         self.bytes().add(n as u64);
+        self.lane.urgent.given(n);
         self.totals.counters.bytes_spliced.add(n as u64);
         if let Some(Item::Spooled(len)) = self.lane.front() {
             *len -= n;
@@ -167,6 +186,7 @@ impl Pump<'_> {
 
     fn count(&mut self, n: usize) {
         self.bytes().add(n as u64);
+        self.lane.urgent.given(n);
         if let Some(Item::Data(data)) = self.lane.front() {
             data.advance(n);
             let empty = data.is_empty();
@@ -189,5 +209,14 @@ impl Pump<'_> {
             Way::Up => &self.totals.counters.bytes_up,
             Way::Down => &self.totals.counters.bytes_down,
         }
+    }
+}
+
+/// Writes `data`, up to the urgent byte that has so many bytes `ahead` of it, or that byte alone.
+fn write(sink: &TcpStream, cx: &mut Context<'_>, data: &[u8], ahead: Option<u64>) -> Poll<io::Result<usize>> {
+    match ahead.map(|ahead| usize::try_from(ahead).unwrap_or(usize::MAX)) {
+        None => socket::poll_write(sink, cx, data),
+        Some(0) => socket::poll_write_urgent(sink, cx, data[0]),
+        Some(ahead) => socket::poll_write(sink, cx, &data[..data.len().min(ahead)]),
     }
 }

@@ -10,6 +10,8 @@ use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
+use super::socket;
+
 /// Size asked for, in bytes; the kernel may grant less to a user with many pipes.
 const SIZE: usize = 1 << 20;
 
@@ -50,10 +52,16 @@ pub(super) struct Spool {
 }
 
 impl Spool {
-    /// Takes in what has arrived at `source`; zero is the end of its stream.
+    /// Takes in what has arrived at `source`; zero is the end of its stream. Urgent data has to be read by a copy:
+    /// before it this ends with [`io::ErrorKind::Interrupted`].
     pub(super) fn poll_fill(&mut self, source: &TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         loop {
-            match source.try_io(Interest::READABLE, || self.fill(source)) {
+            let fill = || match self.fill(source) {
+                // To a splice it looks like the end of the stream, or like nothing.
+                Ok(0) | Err(_) if socket::is_at_urgent(source) => Err(io::ErrorKind::Interrupted.into()),
+                filled => filled,
+            };
+            match source.try_io(Interest::READABLE, fill) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(source.poll_read_ready(cx))?,
                 result => return Poll::Ready(result),
             }

@@ -8,20 +8,28 @@ use serde_json::Value;
 
 use super::ApiError;
 use super::fields::{Fields, Want};
-use crate::link::toxic::{Bandwidth, BlackHole, Ending, Latency, LimitData, Reset, Slicer, SlowClose};
+use crate::link::toxic::{
+    Bandwidth, BlackHole, Ending, LARGEST_SLICE, LONGEST, Latency, LimitData, Reset, Slicer, SlowClose,
+};
 use crate::link::{Direction, Toxic, ToxicSpec};
 
-/// The longest time, in milliseconds: what the link's toxics accept.
-const HOUR: u64 = 3_600_000;
+/// The longest time that a toxic of the link takes, in milliseconds; longer ones act as this one.
+const HOUR: i64 = 3_600_000;
+
+/// The fastest rate that a toxic of the link takes, in kB/s: faster than memory.
+const FASTEST: i64 = 100_000_000;
+
+/// Any number, as in Go: those below zero mean what they mean to toxiproxy, mostly nothing.
+const ANY: RangeInclusive<i64> = i64::MIN..=i64::MAX;
 
 /// Declares every type of toxic: `"type" Variant { attribute in limits }`, with toxiproxy's names, units and order.
 macro_rules! types {
-    ($($name:literal $variant:ident { $($field:ident in $limits:expr),+ })+) => {
+    ($($name:literal $variant:ident { $($field:ident in $limits:expr),* })+) => {
         /// The attributes of a toxic; its variant is the type.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
         #[serde(untagged)]
         #[allow(missing_docs)] // toxiproxy's names and units; the module's documentation has them in a table
-        pub enum Attributes { $($variant { $($field: u64),+ },)+ }
+        pub enum Attributes { $($variant { $($field: i64),* },)+ }
 
         impl Attributes {
             /// The names of all types.
@@ -29,7 +37,7 @@ macro_rules! types {
 
             /// All attributes of a type at 0; `None` where there is no such type.
             pub fn zero(name: &str) -> Option<Self> {
-                match name { $($name => Some(Self::$variant { $($field: 0),+ }),)+ _ => None }
+                match name { $($name => Some(Self::$variant { $($field: 0),* }),)+ _ => None }
             }
 
             /// The name of the type.
@@ -37,72 +45,64 @@ macro_rules! types {
                 match self { $(Self::$variant { .. } => $name,)+ }
             }
 
-            fn with(self, fields: &Fields) -> Result<Self, ApiError> {
-                Ok(match self { $(Self::$variant { $($field),+ } => {
-                    Self::$variant { $($field: within($limits, stringify!($field), fields, $field)?),+ }
+            /// These attributes, changed where `fields` has others.
+            pub(super) fn changed(self, fields: &Fields) -> Result<Self, ApiError> {
+                Ok(match self { $(Self::$variant { $($field),* } => {
+                    Self::$variant { $($field: within($limits, stringify!($field), fields, $field)?),* }
                 })+ })
             }
         }
     };
 }
 
+// What is out of these limits ends toxiproxy.
 types! {
-    "latency" Latency { latency in 0..=HOUR, jitter in 0..=HOUR }
-    "bandwidth" Bandwidth { rate in 0..=100_000_000 }
-    "slow_close" SlowClose { delay in 0..=HOUR }
-    "timeout" Timeout { timeout in 0..=HOUR }
-    "reset_peer" ResetPeer { timeout in 0..=HOUR }
-    "slicer" Slicer { average_size in 1..=1 << 20, size_variation in 0..=1 << 20, delay in 0..=1000 * HOUR }
-    "limit_data" LimitData { bytes in 0..=u64::MAX }
+    "noop" Noop { }
+    "latency" Latency { latency in ANY, jitter in ANY }
+    "bandwidth" Bandwidth { rate in 0..=i64::MAX }
+    "slow_close" SlowClose { delay in ANY }
+    "timeout" Timeout { timeout in ANY }
+    "reset_peer" ResetPeer { timeout in ANY }
+    "slicer" Slicer { average_size in 1..=i64::MAX, size_variation in 0..=i64::MAX, delay in ANY }
+    "limit_data" LimitData { bytes in ANY }
 }
 
 /// The field, or else what it was.
-fn within(limits: RangeInclusive<u64>, name: &str, fields: &Fields, was: u64) -> Result<u64, ApiError> {
+fn within(limits: RangeInclusive<i64>, name: &str, fields: &Fields, was: i64) -> Result<i64, ApiError> {
     let value = fields.get(name)?.unwrap_or(was);
     if limits.contains(&value) {
         return Ok(value);
     }
-    Err(ApiError::BadBody(format!("{name}: {value} is not within {} and {}", limits.start(), limits.end())))
+    Err(ApiError::BadBody(format!("{name}: {value} is less than {}", limits.start())))
 }
 
 impl Attributes {
-    /// These attributes, changed where `fields` has others.
-    pub(super) fn changed(self, fields: &Fields) -> Result<Self, ApiError> {
-        let changed = self.with(fields)?;
-        changed.validate().map(|()| changed)
-    }
-
-    fn validate(self) -> Result<(), ApiError> {
-        let toxic = self.toxic(Stream::Downstream, Toxicity(1.0));
-        toxic.validate().map_err(|invalid| ApiError::BadBody(format!("attributes: {invalid}")))
-    }
-
     /// The link's toxic that does this.
     pub(super) fn toxic(self, stream: Stream, toxicity: Toxicity) -> Toxic {
         Toxic::new(self.spec()).direction(stream.into()).probability(toxicity.0.into())
     }
 
     fn spec(self) -> ToxicSpec {
-        let ms = Duration::from_millis;
         match self {
-            Self::Latency { latency, jitter } if jitter > latency => {
-                let mean = ms(latency.saturating_add(jitter)) / 2;
-                Latency::new(mean).jitter(mean).into()
+            Self::Noop {} => Latency::default().into(),
+            Self::Latency { latency, jitter } => {
+                let (latency, jitter) = (ms(latency), ms(jitter));
+                let mean = if jitter > latency { (latency + jitter) / 2 } else { latency };
+                Latency::new(mean.min(LONGEST)).jitter(jitter.min(mean).min(LONGEST)).into()
             }
-            Self::Latency { latency, jitter } => Latency::new(ms(latency)).jitter(ms(jitter)).into(),
             // As many as nothing: toxiproxy lets none through either.
             Self::Bandwidth { rate: 0 } => BlackHole::default().into(),
-            Self::Bandwidth { rate } => Bandwidth::new(1000 * rate).into(),
+            Self::Bandwidth { rate } => Bandwidth::new(1000 * rate.clamp(1, FASTEST).unsigned_abs()).into(),
             Self::SlowClose { delay } => SlowClose { delay: ms(delay) }.into(),
-            Self::Timeout { timeout: 0 } => silence(None),
-            Self::Timeout { timeout } => silence(Some(ms(timeout))),
-            Self::ResetPeer { timeout } => Reset { after: Some(ms(timeout)), after_bytes: None }.into(),
+            Self::Timeout { timeout } => silence((timeout > 0).then(|| ms(timeout))),
+            Self::ResetPeer { timeout } => Reset { after: Some(ms(timeout)), after_bytes: None, on_data: true }.into(),
             Self::Slicer { average_size, size_variation, delay } => {
-                let bytes = |size| u32::try_from(size).unwrap_or(u32::MAX);
-                let delay = Duration::from_micros(delay);
-                Slicer { size: bytes(average_size), variation: bytes(size_variation), delay }.into()
+                let size = bytes(average_size).clamp(1, LARGEST_SLICE);
+                let delay = Duration::from_micros(delay.clamp(0, 1000 * HOUR).unsigned_abs());
+                // At least one byte a slice.
+                Slicer { size, variation: bytes(size_variation).min(size - 1), delay }.into()
             }
-            Self::LimitData { bytes } => LimitData { bytes, then: Ending::End }.into(),
+            Self::LimitData { bytes } => LimitData { bytes: bytes.max(0).unsigned_abs(), then: Ending::End }.into(),
         }
     }
 
@@ -112,6 +112,15 @@ impl Attributes {
         let closing = Toxic::new(silence(Some(Duration::ZERO)));
         closes.then(|| closing.direction(stream.into()).probability(toxicity.0.into()))
     }
+}
+
+/// A time that a toxic of the link takes.
+fn ms(milliseconds: i64) -> Duration {
+    Duration::from_millis(milliseconds.clamp(0, HOUR).unsigned_abs())
+}
+
+fn bytes(number: i64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn silence(close_after: Option<Duration>) -> ToxicSpec {
@@ -175,6 +184,34 @@ impl Serialize for Toxicity {
             1.0 => serializer.serialize_u8(1),
             0.0 => serializer.serialize_u8(0),
             share => serializer.serialize_f32(share),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever a client of toxiproxy may say, the link takes it.
+        #[test]
+        fn every_number_that_is_taken_is_one_for_the_link(a: i64, b: i64, c: i64) {
+            let [size, variation] = [a, b].map(|number| number.checked_abs().unwrap_or(1));
+            for attributes in [
+                Attributes::Noop {},
+                Attributes::Latency { latency: a, jitter: b },
+                Attributes::Bandwidth { rate: size },
+                Attributes::SlowClose { delay: a },
+                Attributes::Timeout { timeout: a },
+                Attributes::ResetPeer { timeout: a },
+                Attributes::Slicer { average_size: size.max(1), size_variation: variation, delay: c },
+                Attributes::LimitData { bytes: a },
+            ] {
+                let toxic = attributes.toxic(Stream::Downstream, Toxicity(1.0));
+                prop_assert!(toxic.validate().is_ok(), "{attributes:?}: {:?}", toxic.validate());
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::ApiError;
@@ -13,16 +14,28 @@ use super::metrics::Ledger;
 use super::proxy::{Proxy, View};
 
 /// How a stand-alone proxy behaves.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Decides all randomness.
     pub seed: u64,
-    /// Whether there is a page of metrics.
-    pub metrics: bool,
-    /// Whether that page tells of the proxies.
+    /// Whether the page of metrics tells of the proxies.
     pub proxy_metrics: bool,
+    /// Whether the page of metrics tells of the process. Without either there is no such page.
+    pub runtime_metrics: bool,
+    /// Whether a proxy without a host, as `:6379`, listens on every interface, as toxiproxy does, and not on loopback alone.
+    pub every_interface: bool,
+    /// Where the connections live, if not in the runtime in which requests are handled. Those then do not wait for
+    /// each other, however much the connections have to do.
+    pub links: Option<Handle>,
     /// Is told, in one line each, what happens.
     pub log: fn(fmt::Arguments<'_>),
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let log = |_: fmt::Arguments<'_>| {};
+        Self { seed: 0, proxy_metrics: false, runtime_metrics: false, every_interface: false, links: None, log }
+    }
 }
 
 /// What is sent back.
@@ -96,7 +109,7 @@ impl Control {
             Call::DeleteToxic(proxy, toxic) => state.get(&proxy)?.remove(&toxic).map(|()| nothing()),
             Call::Reset => state.reset(&self.settings).await,
             Call::Version => Ok(version()),
-            Call::Metrics if self.settings.metrics => Ok(self.metrics(&state)),
+            Call::Metrics if self.settings.proxy_metrics || self.settings.runtime_metrics => Ok(self.metrics(&state)),
             Call::Metrics => Err(ApiError::NoSuchPath),
         }
     }
@@ -125,7 +138,8 @@ impl Control {
     fn metrics(&self, state: &State) -> Reply {
         let mut ledger = state.ledger.clone();
         state.proxies.values().filter_map(Proxy::series).for_each(|series| ledger.add(series));
-        let body = if self.settings.proxy_metrics { ledger.render() } else { String::new() };
+        let process = self.settings.runtime_metrics.then(super::process::metrics).unwrap_or_default();
+        let body = process + &if self.settings.proxy_metrics { ledger.render() } else { String::new() };
         Reply { status: 200, content_type: "text/plain; version=0.0.4; charset=utf-8", body }
     }
 
@@ -167,7 +181,7 @@ impl State {
     /// A proxy that is there already stays as it is, unless it listens or connects elsewhere.
     async fn place(&mut self, new: NewProxy, settings: &Settings) -> Result<(), ApiError> {
         if let Some(existing) = self.proxies.get_mut(&new.name) {
-            if !existing.differs(&new.listen, &new.upstream).await? {
+            if !existing.differs(&new.listen, &new.upstream, settings).await? {
                 return Ok(());
             }
             existing.stop(&mut self.ledger, settings).await;
@@ -196,7 +210,7 @@ impl State {
         let (listen, upstream) = proxy.place();
         let (listen, upstream) = (change.listen.unwrap_or(listen), change.upstream.unwrap_or(upstream));
         let enabled = change.enabled.unwrap_or(proxy.is_enabled());
-        if proxy.differs(&listen, &upstream).await? {
+        if proxy.differs(&listen, &upstream, settings).await? {
             proxy.stop(&mut self.ledger, settings).await;
             proxy.point(listen, upstream);
         }

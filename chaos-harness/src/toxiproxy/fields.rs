@@ -77,11 +77,11 @@ impl Want for bool {
     }
 }
 
-impl Want for u64 {
-    const WHAT: &'static str = "a whole number, at least 0";
+impl Want for i64 {
+    const WHAT: &'static str = "a whole number of 64 bits";
 
     fn want(value: &Value) -> Option<Self> {
-        value.as_u64()
+        value.as_i64()
     }
 }
 

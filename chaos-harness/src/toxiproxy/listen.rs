@@ -1,6 +1,6 @@
 //! Where a proxy listens: toxiproxy's notation, and what is wrong with it in Go's words.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 /// An address that makes no sense.
@@ -20,21 +20,41 @@ pub enum AddressError {
 /// How long to look for a host.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The address that `listen` means: `127.0.0.1:80`, `localhost:80`, `[::]:80`. Without a host it is loopback,
-/// without a port a free one.
-pub(super) async fn resolve(listen: &str) -> Result<SocketAddr, AddressError> {
+/// Where `listen` leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) addr: SocketAddr,
+    /// Toxiproxy would listen on every interface, and this is loopback alone.
+    pub(super) narrowed: bool,
+}
+
+/// The address that `listen` means: `127.0.0.1:80`, `localhost:80`, `[::]:80`, without a port a free one.
+///
+/// Without a host (`:80`, ``) it is every interface if `every_interface`, and loopback otherwise.
+pub(super) async fn resolve(listen: &str, every_interface: bool) -> Result<Place, AddressError> {
     let (host, port) = split(listen)?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
+    let place = |addr| Place { addr, narrowed: false };
     if host.is_empty() {
-        return Ok((Ipv4Addr::LOCALHOST, port).into());
+        return Ok(match every_interface {
+            true => place(wildcard(port)),
+            false => Place { addr: (Ipv4Addr::LOCALHOST, port).into(), narrowed: true },
+        });
     }
     if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok((ip, port).into());
+        return Ok(place(if ip.is_unspecified() { wildcard(port) } else { (ip, port).into() }));
     }
     let found = tokio::time::timeout(PATIENCE, tokio::net::lookup_host((host, port))).await;
     let addresses: Vec<_> = found.ok().and_then(Result::ok).into_iter().flatten().collect();
     let address = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
-    address.copied().ok_or_else(|| AddressError::NoSuchHost(host.to_owned()))
+    address.copied().map(place).ok_or_else(|| AddressError::NoSuchHost(host.to_owned()))
+}
+
+/// Every interface, over both families where the system has both, as Go has it.
+pub fn wildcard(port: u16) -> SocketAddr {
+    let both = std::net::TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok();
+    let ip: IpAddr = if both { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+    (ip, port).into()
 }
 
 fn split(listen: &str) -> Result<(&str, u16), AddressError> {
@@ -64,15 +84,36 @@ mod tests {
 
     #[rstest]
     #[case("127.0.0.1:80", "127.0.0.1:80")]
-    #[case("0.0.0.0:80", "0.0.0.0:80")]
-    #[case("[::]:80", "[::]:80")]
     #[case("[::1]:", "[::1]:0")]
     #[case("localhost:80", "127.0.0.1:80")]
-    #[case(":80", "127.0.0.1:80")]
-    #[case("", "127.0.0.1:0")]
+    #[case("localhost:0", "127.0.0.1:0")]
     #[tokio::test]
     async fn addresses_are_understood(#[case] listen: &str, #[case] means: &str) {
-        assert_eq!(resolve(listen).await.map(|address| address.to_string()), Ok(means.to_owned()));
+        for every_interface in [false, true] {
+            let place = Place { addr: means.parse().unwrap(), narrowed: false };
+            assert_eq!(resolve(listen, every_interface).await, Ok(place));
+        }
+    }
+
+    /// What Go listens on, or what is listened on unless every interface is asked for.
+    #[rstest]
+    #[case("0.0.0.0:80", 80, None)]
+    #[case("[::]:80", 80, None)]
+    #[case("0.0.0.0:", 0, None)]
+    #[case(":80", 80, Some("127.0.0.1:80"))]
+    #[case(":0", 0, Some("127.0.0.1:0"))]
+    #[case(":", 0, Some("127.0.0.1:0"))]
+    #[case("", 0, Some("127.0.0.1:0"))]
+    #[tokio::test]
+    async fn every_interface_is_what_it_is_in_go(
+        #[case] listen: &str,
+        #[case] port: u16,
+        #[case] narrow: Option<&str>,
+    ) {
+        let every = Place { addr: wildcard(port), narrowed: false };
+        assert_eq!(resolve(listen, true).await, Ok(every));
+        let narrow = narrow.map(|addr| Place { addr: addr.parse().unwrap(), narrowed: true });
+        assert_eq!(resolve(listen, false).await, Ok(narrow.unwrap_or(every)));
     }
 
     /// What Go 1.27 says to the same.
@@ -85,6 +126,6 @@ mod tests {
     #[case("[::1]", "address [::1]: missing port in address")]
     #[tokio::test]
     async fn nonsense_is_named(#[case] listen: &str, #[case] problem: &str) {
-        assert_eq!(resolve(listen).await.unwrap_err().to_string(), problem);
+        assert_eq!(resolve(listen, true).await.unwrap_err().to_string(), problem);
     }
 }

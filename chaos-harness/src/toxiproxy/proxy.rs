@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use tokio::runtime::Handle;
 
 use super::attributes::{Attributes, Stream, Toxicity};
 use super::call::{NewProxy, NewToxic, ToxicChange};
-use super::listen::resolve;
+use super::listen::{Place, resolve};
 use super::metrics::{Ledger, Series};
 use super::{ApiError, Settings};
-use crate::link::{LinkError, LinkProxy};
+use crate::link::{LinkError, LinkProxy, Manner};
 
 pub(super) struct Proxy {
     name: String,
@@ -75,8 +76,9 @@ impl Proxy {
     }
 
     /// Whether it would have to start anew to listen and connect there.
-    pub(super) async fn differs(&self, listen: &str, upstream: &str) -> Result<bool, ApiError> {
-        Ok(resolve(listen).await?.to_string() != self.listen || upstream != self.upstream)
+    pub(super) async fn differs(&self, listen: &str, upstream: &str, settings: &Settings) -> Result<bool, ApiError> {
+        Ok(resolve(listen, settings.every_interface).await?.addr.to_string() != self.listen
+            || upstream != self.upstream)
     }
 
     /// Where it listens and connects on to.
@@ -94,9 +96,23 @@ impl Proxy {
         if self.is_enabled() {
             return Ok(());
         }
-        let addr = resolve(&self.listen).await.map_err(|error| ApiError::Listen(format!(": {error}")))?;
-        let link = LinkProxy::bind_at(addr, self.upstream.as_str(), self.seed(settings.seed)).map_err(refused)?;
+        let place = resolve(&self.listen, settings.every_interface).await;
+        let Place { addr, narrowed } = place.map_err(|error| ApiError::Listen(format!(": {error}")))?;
+        let _links = settings.links.as_ref().map(Handle::enter);
+        let link =
+            LinkProxy::bind_with(addr, self.upstream.as_str().into(), self.seed(settings.seed), Manner::Toxiproxy)
+                .map_err(refused)?;
         self.toxics.iter().try_for_each(|toxic| link.toxics().add(&toxic.name, toxic.on_link())).map_err(refused)?;
+        if narrowed {
+            (settings.log)(format_args!(
+                "WARNING: {:?} asked for {:?}, which is every interface to toxiproxy: listening on {} alone; start \
+                 with --all-interfaces, or ask for 0.0.0.0:{}",
+                self.name,
+                self.listen,
+                link.addr(),
+                link.addr().port(),
+            ));
+        }
         self.listen = link.addr().to_string();
         self.link = Some(link);
         self.starts += 1;

@@ -7,10 +7,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::FutureExt;
-use http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use tokio::net::TcpListener;
 
 use super::{ApiError, BODY_LIMIT, Call, Control, Reply};
@@ -19,6 +20,7 @@ use super::{ApiError, BODY_LIMIT, Call, Control, Reply};
 const GRACE: Duration = Duration::from_secs(1);
 
 const NO_SNIFF: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-toxiproxy-request-id");
 const PLAIN: (HeaderName, &str) = (header::CONTENT_TYPE, "text/plain; charset=utf-8");
 
 /// Serves the control API on `listener` until `end`, then stops all proxies.
@@ -31,8 +33,11 @@ pub async fn serve(
     end: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let end = end.shared();
-    let router =
-        Router::new().fallback(answer).layer(DefaultBodyLimit::max(BODY_LIMIT)).with_state(Arc::clone(&control));
+    let router = Router::new()
+        .fallback(answer)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(map_response(numbered))
+        .with_state(Arc::clone(&control));
     let late = end.clone().then(|()| tokio::time::sleep(GRACE));
     let served = tokio::select! {
         served = axum::serve(listener, router).with_graceful_shutdown(end) => served,
@@ -40,6 +45,16 @@ pub async fn serve(
     };
     control.shutdown().await;
     served
+}
+
+/// Marks an answer with a name of its own, as toxiproxy does.
+async fn numbered(mut response: Response) -> Response {
+    const DIGITS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
+    let digits: [u8; 20] = std::array::from_fn(|_| DIGITS[rand::random_range(0..DIGITS.len())]);
+    if let Ok(id) = HeaderValue::from_bytes(&digits) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
 }
 
 async fn answer(

@@ -71,7 +71,8 @@ async fn a_peer_is_reset_after_a_while() {
     let (server, echo) = (Server::start().await, echo().await);
     let listen = server.proxy("web", echo).await;
     server.toxic("web", "reset_peer", "downstream", json!({"timeout": 200})).await;
-    let (begin, mut stream) = (Instant::now(), live(listen).await);
+    let (begin, mut stream) = (Instant::now(), connect(listen).await);
+    stream.write_all(b"hello").await.unwrap();
     let error = soon(stream.read(&mut [0])).await.unwrap_err();
     println!("reset after {:?} (200 ms)", begin.elapsed());
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);

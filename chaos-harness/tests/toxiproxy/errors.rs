@@ -72,23 +72,30 @@ async fn server() -> (Server, Value) {
 #[case(
     "POST",
     "/proxies/web/toxics",
-    r#"{"type": "latency", "name": "slow", "attributes": {"latency": -1}}"#,
+    r#"{"type": "latency", "name": "slow", "attributes": {"latency": 1.5}}"#,
     409,
     "toxic already exists"
 )]
 #[case(
     "POST",
     "/proxies/web/toxics",
-    r#"{"type": "latency", "attributes": {"latency": -1}}"#,
+    r#"{"type": "bandwidth", "attributes": {"rate": -1}}"#,
     400,
-    "bad request body: latency: expected a whole number, at least 0, found -1"
+    "bad request body: rate: -1 is less than 0"
+)]
+#[case(
+    "POST",
+    "/proxies/web/toxics",
+    r#"{"type": "slicer", "attributes": {"average_size": 5, "size_variation": -1}}"#,
+    400,
+    "bad request body: size_variation: -1 is less than 0"
 )]
 #[case(
     "POST",
     "/proxies/web/toxics",
     r#"{"type": "latency", "attributes": {"latency": 1.5}}"#,
     400,
-    "bad request body: latency: expected a whole number, at least 0, found 1.5"
+    "bad request body: latency: expected a whole number of 64 bits, found 1.5"
 )]
 #[case(
     "POST",
@@ -102,29 +109,9 @@ async fn server() -> (Server, Value) {
     "/proxies/web/toxics",
     r#"{"type": "timeout", "attributes": {"timeout": 18446744073709551615}}"#,
     400,
-    "bad request body: timeout: 18446744073709551615 is not within 0 and 3600000"
+    "bad request body: timeout: expected a whole number of 64 bits, found 18446744073709551615"
 )]
-#[case(
-    "POST",
-    "/proxies/web/toxics",
-    r#"{"type": "slicer"}"#,
-    400,
-    "bad request body: average_size: 0 is not within 1 and 1048576"
-)]
-#[case(
-    "POST",
-    "/proxies/web/toxics",
-    r#"{"type": "slicer", "attributes": {"average_size": 3, "size_variation": 5}}"#,
-    400,
-    "bad request body: attributes: `variation`: 5 bytes is not less than the size of 3"
-)]
-#[case(
-    "POST",
-    "/proxies/web/toxics",
-    r#"{"type": "bandwidth", "attributes": {"rate": 1000000000}}"#,
-    400,
-    "bad request body: rate: 1000000000 is not within 0 and 100000000"
-)]
+#[case("POST", "/proxies/web/toxics", r#"{"type": "slicer"}"#, 400, "bad request body: average_size: 0 is less than 1")]
 #[case(
     "POST",
     "/proxies/web/toxics",
@@ -140,7 +127,7 @@ async fn server() -> (Server, Value) {
     "/proxies/web/toxics/slow",
     r#"{"attributes": {"jitter": "much"}}"#,
     400,
-    "bad request body: jitter: expected a whole number, at least 0, found a string"
+    "bad request body: jitter: expected a whole number of 64 bits, found a string"
 )]
 #[case("DELETE", "/proxies/web/toxics/nothing", "", 404, "toxic not found")]
 #[tokio::test]
@@ -215,6 +202,6 @@ async fn errors_are_labelled_as_in_go() {
 #[tokio::test]
 async fn without_metrics_there_is_no_such_page() {
     use chaos_harness::toxiproxy::{ApiError, Call};
-    let control = Control::new(Settings { seed: 1, metrics: false, proxy_metrics: false, log: |_| {} });
+    let control = Control::new(Settings::default());
     assert_eq!(control.handle(Call::Metrics).await, Err(ApiError::NoSuchPath));
 }

@@ -13,9 +13,11 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 mod api;
+mod drop_in;
 mod effects;
 mod errors;
 mod process;
+mod upstream_tests;
 
 /// Nothing on this machine takes longer, unless it is broken.
 const SOON: Duration = Duration::from_secs(20);
@@ -85,7 +87,11 @@ impl Server {
     }
 
     async fn seeded(seed: u64) -> Self {
-        let control = Control::new(Settings { seed, metrics: true, proxy_metrics: true, log: |_| {} });
+        Self::with(Settings { seed, ..Settings::default() }).await
+    }
+
+    async fn with(settings: Settings) -> Self {
+        let control = Control::new(Settings { proxy_metrics: true, ..settings });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = Client::new(listener.local_addr().unwrap());
         let (end, ended) = oneshot::channel();

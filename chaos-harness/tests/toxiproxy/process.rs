@@ -6,14 +6,26 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use super::*;
 
 /// A running `chaos-proxy`; killed when dropped.
-struct Process {
+pub(super) struct Process {
     child: Child,
     stderr: Option<BufReader<ChildStderr>>,
 }
 
 impl Process {
-    fn spawn(arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_chaos-proxy"));
+    pub(super) fn spawn(arguments: &[&str]) -> Self {
+        Self::start(Command::new(env!("CARGO_BIN_EXE_chaos-proxy")), arguments)
+    }
+
+    /// The same, with all its threads on the first core that this process may use.
+    pub(super) fn on_one_core(arguments: &[&str]) -> Self {
+        let cores = rustix::thread::sched_getaffinity(None).unwrap();
+        let first = (0..rustix::thread::CpuSet::MAX_CPU).find(|core| cores.is_set(*core)).unwrap();
+        let mut command = Command::new("taskset");
+        command.args(["-c", &first.to_string(), env!("CARGO_BIN_EXE_chaos-proxy")]);
+        Self::start(command, arguments)
+    }
+
+    fn start(mut command: Command, arguments: &[&str]) -> Self {
         command.args(arguments).env_remove("CHAOS_SEED").stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stderr = child.stderr.take().map(BufReader::new);
@@ -21,7 +33,7 @@ impl Process {
     }
 
     /// Reads on to the line that contains `mark`; what follows it.
-    fn after(&mut self, mark: &str) -> String {
+    pub(super) fn after(&mut self, mark: &str) -> String {
         let mut line = String::new();
         while self.stderr.as_mut().unwrap().read_line(&mut line).unwrap() > 0 {
             if let Some((_, rest)) = line.split_once(mark) {
@@ -32,16 +44,16 @@ impl Process {
         panic!("it ended without saying `{mark}`");
     }
 
-    fn client(&mut self) -> Client {
+    pub(super) fn client(&mut self) -> Client {
         Client::new(self.after("control API on http://").parse().unwrap())
     }
 
-    fn signal(&self, name: &str) {
+    pub(super) fn signal(&self, name: &str) {
         assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap().success());
     }
 
     /// Its exit status and its last words.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(super) fn end(mut self) -> (Option<i32>, String) {
         let status = self.child.wait().unwrap();
         let words = self.stderr.as_mut().map_or(Ok(String::new()), std::io::read_to_string);
         (status.code(), words.unwrap())

@@ -81,7 +81,7 @@ async fn slow_reader(link: &LinkProxy) -> TcpStream {
 const UNREAD: usize = 900_000;
 
 fn reset_after(after: Option<Duration>) -> Toxic {
-    Toxic::new(toxic::Reset { after, after_bytes: Some(UNREAD as u64) }).direction(Direction::Down)
+    Toxic::new(toxic::Reset { after, after_bytes: Some(UNREAD as u64), on_data: false }).direction(Direction::Down)
 }
 
 #[tokio::test]

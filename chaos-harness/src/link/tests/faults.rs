@@ -29,7 +29,8 @@ async fn refusal_resets_the_live_and_refuses_the_new_on_the_same_port() {
 
 #[tokio::test]
 async fn a_link_can_be_bound_beside_one_that_refuses() {
-    let link = LinkProxy::bind(LOCAL, 7).unwrap();
+    let server = Server::echo().await;
+    let link = link_to(&server);
     link.toxics().add("down", refuse()).unwrap();
     let others: Vec<_> = (0..200).map(|_| LinkProxy::bind(LOCAL, 7).unwrap()).collect();
     assert!(others.iter().all(|other| other.addr() != link.addr()));
@@ -56,7 +57,9 @@ async fn reset_waits_for_its_time() {
     let link = link_to(&server);
     let mut stream = live(&link).await;
     let added = Instant::now();
-    link.toxics().add("rst", Toxic::new(toxic::Reset { after: Some(ms(300)), after_bytes: None })).unwrap();
+    link.toxics()
+        .add("rst", Toxic::new(toxic::Reset { after: Some(ms(300)), after_bytes: None, on_data: false }))
+        .unwrap();
     assert_eq!(ping(&mut stream, b"still there").await, b"still there");
     assert_reset(&mut stream).await;
     assert!(added.elapsed() >= ms(300));
@@ -66,7 +69,7 @@ async fn reset_waits_for_its_time() {
 async fn reset_lets_its_bytes_pass_first() {
     let server = Server::named(&[b'x'; 5000]).await;
     let link = link_to(&server);
-    let spec = toxic::Reset { after: None, after_bytes: Some(1234) };
+    let spec = toxic::Reset { after: None, after_bytes: Some(1234), on_data: false };
     link.toxics().add("rst", Toxic::new(spec).direction(Direction::Down)).unwrap();
     let mut received = Vec::new();
     let error = soon(connect(&link).await.read_to_end(&mut received)).await.unwrap_err();

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 
+mod absence;
 mod bulk;
 mod connections;
 mod decisions;
@@ -27,6 +28,7 @@ mod profiles;
 mod selections;
 mod shapes;
 mod spec;
+mod urgent;
 
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 

@@ -129,20 +129,6 @@ async fn a_reset_after_a_half_close_crosses_too() {
 }
 
 #[tokio::test]
-async fn a_callee_that_is_down_is_seen_as_down() {
-    let link = LinkProxy::bind(LOCAL, 7).unwrap();
-    assert_reset(&mut connect(&link).await).await;
-
-    let vacant = Server::echo().await.addr;
-    tokio::task::yield_now().await;
-    link.set_upstream(Some(vacant));
-    until(|| std::net::TcpStream::connect(vacant).is_err()).await;
-    assert_reset(&mut connect(&link).await).await;
-    until(|| link.counters().active == 0).await;
-    assert_eq!(link.counters().upstream_failed, 2);
-}
-
-#[tokio::test]
 async fn new_connections_follow_the_callee() {
     let (first, second) = (Server::named(b"first.").await, Server::named(b"second").await);
     let link = link_to(&first);

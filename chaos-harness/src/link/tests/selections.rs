@@ -85,7 +85,9 @@ async fn each_toxic_counts_what_it_did_itself() {
 async fn of_two_that_would_cut_the_one_that_did_counts() {
     let server = Server::echo().await;
     let link = link_to(&server);
-    let budget = |bytes| Toxic::new(toxic::Reset { after: None, after_bytes: Some(bytes) }).direction(Direction::Up);
+    let budget = |bytes| {
+        Toxic::new(toxic::Reset { after: None, after_bytes: Some(bytes), on_data: false }).direction(Direction::Up)
+    };
     link.toxics().add("tight", budget(2)).unwrap();
     link.toxics().add("wide", budget(4)).unwrap();
     let mut stream = connect(&link).await;

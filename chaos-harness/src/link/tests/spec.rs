@@ -162,7 +162,7 @@ async fn nonsense_is_named_and_changes_nothing() {
         (corrupt(toxic::Victims::Share(f64::NAN), None), "bytes"),
         (corrupt(toxic::Victims::OneOf(0), None), "bytes"),
         (corrupt(toxic::Victims::OneOf(9), Some(8)), "bit"),
-        (Toxic::new(toxic::Reset { after: Some(hour * 2), after_bytes: None }), "after"),
+        (Toxic::new(toxic::Reset { after: Some(hour * 2), after_bytes: None, on_data: false }), "after"),
         (reset().connections(Selection::First(0)), "connections.first"),
         (reset().connections(Selection::Every(0)), "connections.every"),
         (reset().profile(Profile::Ramp { over: ms(0) }), "profile.over"),

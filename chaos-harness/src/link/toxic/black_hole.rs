@@ -53,6 +53,10 @@ impl Kind for BlackHole {
         Box::new(Void { at_once, begin, bytes: self.after_bytes, discard: self.discard, close_after: self.close_after })
     }
 
+    fn hides_callee(&self) -> bool {
+        self.after.is_none() && self.after_bytes.is_none() && !self.discard
+    }
+
     fn describe(&self) -> String {
         let lossy = if self.discard { " that loses" } else { "" };
         let closing = self.close_after.map_or(String::new(), |after| format!(", closed after {}", time(after)));

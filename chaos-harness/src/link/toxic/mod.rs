@@ -93,7 +93,7 @@ kinds! {
     slow_close: SlowClose, "The end of a stream, or of the connection, arrives later.";
     limit_data: LimitData with Ending, "Connections end after a number of bytes.";
     bandwidth: Bandwidth, "Bytes arrive no faster than a rate.";
-    slicer: Slicer, "The stream arrives in small pieces.";
+    slicer: Slicer with LARGEST_SLICE, "The stream arrives in small pieces.";
     corrupt: Corrupt with Victims, "Bits of the stream are flipped.";
     half_open: HalfOpen, "One end is gone, and the other does not know.";
     connection_limit: ConnectionLimit with Excess, "Only so many connections at a time.";
@@ -200,6 +200,11 @@ impl Toxic {
         self.probability >= 1.0 && self.connections.is_none() && self.refuses()
     }
 
+    /// Whether connections that it affects do not see that the callee is down.
+    pub(super) fn hides_callee(&self) -> bool {
+        self.probability > 0.0 && self.spec.as_kind().hides_callee()
+    }
+
     /// How long it takes to grow to its full size, if it grows in size.
     pub(super) fn ramp(&self) -> Option<Duration> {
         match self.profile {
@@ -294,6 +299,11 @@ pub(super) trait Kind {
 
     /// Whether new connections are refused.
     fn refuses(&self) -> bool {
+        false
+    }
+
+    /// Whether a connection that it affects does not see that the callee is down.
+    fn hides_callee(&self) -> bool {
         false
     }
 

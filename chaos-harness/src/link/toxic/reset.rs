@@ -24,6 +24,10 @@ pub struct Reset {
     /// at the first byte, which does not arrive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_bytes: Option<u64>,
+    /// The time of `after` counts from the first bytes, or the end of the stream, in the toxic's direction; these and all
+    /// that follow are held back, and lost with the connection. A connection on which nothing is said is left alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub on_data: bool,
 }
 
 impl Kind for Reset {
@@ -32,6 +36,9 @@ impl Kind for Reset {
     }
 
     fn shaper(&self, birth: &Birth<'_>) -> Box<dyn Shaper> {
+        if self.on_data {
+            return Box::new(Trap { after: self.after.unwrap_or_default(), at: None });
+        }
         let at = match (self.after, self.after_bytes) {
             (Some(after), _) => Some(birth.now + after),
             (None, Some(_)) => None,
@@ -63,6 +70,33 @@ impl Shaper for Fuse {
         }
         // Bytes that came first are to arrive, however long their reader takes.
         self.at = self.at.filter(|_| !self.bytes.as_ref().is_some_and(Purse::is_spent));
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.at
+    }
+
+    fn expire(&mut self, _now: Instant, schedule: &mut Schedule<'_>) {
+        self.at = None;
+        schedule.cut(Cut::Reset);
+    }
+}
+
+/// A reset that the first bytes set off.
+struct Trap {
+    after: Duration,
+    at: Option<Instant>,
+}
+
+impl Shaper for Trap {
+    fn shape(&mut self, now: Instant, item: Item, schedule: &mut Schedule<'_>) {
+        match item {
+            Item::Open | Item::Abort(_) => schedule.at(now, item),
+            Item::Data(_) | Item::Spooled(_) | Item::Fin => {
+                self.at.get_or_insert(now + self.after);
+                schedule.wait(item);
+            }
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {

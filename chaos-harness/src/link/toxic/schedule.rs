@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::{Ending, Mark, Shaper, Way};
+use crate::link::absence::Manner;
 use crate::link::counters::{Counter, Counters};
 
 /// What travels one way through a connection.
@@ -58,8 +59,10 @@ pub(in crate::link) enum Cut {
     Lost(Way),
     /// One end reset it, or the callee could not be reached.
     Peer,
+    /// The callee could not be reached, and the caller is told by the end of its stream.
+    HungUp,
     /// The link shut down.
-    Shutdown,
+    Shutdown(Manner),
 }
 
 impl Cut {
@@ -70,7 +73,7 @@ impl Cut {
 
     /// Whether it ends both streams rather than the connection.
     pub(in crate::link) fn is_orderly(self) -> bool {
-        matches!(self, Self::Closed | Self::Spent(Ending::End))
+        matches!(self, Self::Closed | Self::HungUp | Self::Spent(Ending::End))
     }
 }
 

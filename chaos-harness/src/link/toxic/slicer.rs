@@ -26,11 +26,11 @@ pub struct Slicer {
     pub delay: Duration,
 }
 
-/// The largest piece, in bytes: more than a link reads at once.
-const LARGEST: u32 = 1 << 20;
+/// The largest slice, in bytes: more than a link reads at once.
+pub const LARGEST_SLICE: u32 = 1 << 20;
 
 /// Pieces that go in one turn, when there is no time between them.
-const TURN: usize = 256;
+const TURN: usize = 64;
 
 /// Most that is held, in bytes.
 const HELD: usize = 128 << 10;
@@ -44,8 +44,8 @@ impl Default for Slicer {
 
 impl Kind for Slicer {
     fn validate(&self) -> Result<(), InvalidField> {
-        if !(1..=LARGEST).contains(&self.size) {
-            return Err(InvalidField::new("size", format!("{} bytes is not within 1..={LARGEST}", self.size)));
+        if !(1..=LARGEST_SLICE).contains(&self.size) {
+            return Err(InvalidField::new("size", format!("{} bytes is not within 1..={LARGEST_SLICE}", self.size)));
         }
         if self.variation >= self.size {
             let problem = format!("{} bytes is not less than the size of {}", self.variation, self.size);

@@ -24,8 +24,10 @@
 //! - The same seed makes the same decisions for the same sequence of datagrams: each toxic draws once per datagram that
 //!   reaches it, per way, over all sessions of the link. Toxics count in the order of addition.
 //! - Delays are exact to a fraction of a millisecond: they use the alarms of `link/timer.rs`.
-//! - Bounded: 4,096 sessions, the least recently used goes first, and each goes after 60 s of silence; 32 MiB held per
-//!   way, what comes on top is lost and counted, as in a router.
+//! - A session lasts until nothing has gone either way for five minutes (RFC 4787).
+//! - Bounded: 4,096 sessions, each with a descriptor. Beyond that, or when there is no descriptor left, the least recently
+//!   used goes for each new one and is counted as evicted: an answer to it is lost, and its next datagram leaves from
+//!   another port. 32 MiB held per way, what comes on top is lost and counted, as in a router.
 //! - Only the address asked for is bound. Datagrams go to the callee, and to callers in answer, to nobody else.
 //! - After [`UdpLink::shutdown`] there is no task or descriptor left; dropping the link does the same without waiting.
 //!
@@ -35,6 +37,7 @@
 //! the link a callee that is down looks like one that is silent; the error is counted as `unreachable`.
 
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -74,9 +77,21 @@ impl UdpLink {
         if addr.is_unspecified() {
             return Err(LinkError::Unspecified(addr));
         }
+        Self::bind_at(SocketAddr::new(addr, 0), seed)
+    }
+
+    /// Binds exactly `addr`, as where a link over TCP listens; port 0 stands for a free one.
+    ///
+    /// # Errors
+    /// The port is in use, the address is not this machine's, or there is no tokio runtime.
+    pub fn bind_at(addr: SocketAddr, seed: u64) -> Result<Self, LinkError> {
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::AddrInUse => LinkError::PortInUse(addr),
+            _ => LinkError::Bind { addr: addr.ip(), source },
+        };
         let runtime = Handle::try_current().map_err(|_| LinkError::NoRuntime)?;
-        let listener = sessions::listen(addr).map_err(|source| LinkError::Bind { addr, source })?;
-        let bound = listener.local_addr().map_err(|source| LinkError::Bind { addr, source })?;
+        let listener = sessions::listen(addr).map_err(failed)?;
+        let bound = listener.local_addr().map_err(failed)?;
         let shared = Arc::new(Shared::new(bound, seed));
         let task = runtime.spawn(Relay::new(Arc::clone(&shared), listener));
         Ok(Self { shared, task })

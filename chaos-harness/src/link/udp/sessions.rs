@@ -20,8 +20,9 @@ use super::counters::UdpCounters;
 /// Most sessions of a link; tests have few descriptors.
 pub(super) const MAX_SESSIONS: usize = if cfg!(test) { 64 } else { 4096 };
 
-/// A session ends after this long without a datagram.
-pub(super) const IDLE: Duration = Duration::from_secs(60);
+/// A session ends after this long without a datagram of either way: what RFC 4787 recommends (REQ-5), and more than the
+/// two minutes that it demands.
+pub(super) const IDLE: Duration = Duration::from_secs(5 * 60);
 
 /// What the kernel may hold for a socket, in bytes, as far as its own limit (`net.core.rmem_max`) allows.
 const RECEIVE_BUFFER: usize = 4 << 20;
@@ -29,10 +30,10 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 /// Either something to read or an ICMP error.
 const NEWS: Interest = Interest::READABLE.add(Interest::ERROR);
 
-/// Binds a free port of `addr`.
-pub(super) fn listen(addr: IpAddr) -> io::Result<UdpSocket> {
-    let socket = socket(addr)?;
-    socket.bind(&SocketAddr::new(addr, 0).into())?;
+/// Binds `addr`, a free port where that is 0.
+pub(super) fn listen(addr: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = socket(addr.ip())?;
+    socket.bind(&addr.into())?;
     UdpSocket::from_std(socket.into())
 }
 
@@ -148,13 +149,14 @@ impl Sessions {
     }
 
     fn open(&mut self, caller: SocketAddr, callee: SocketAddr, counters: &UdpCounters) -> io::Result<()> {
-        let socket = Arc::new(connect(callee)?);
-        if self.by_caller.len() >= MAX_SESSIONS
-            && let Some(oldest) = self.oldest()
-        {
-            self.close(oldest, counters);
-            counters.evicted.add(1);
+        if self.by_caller.len() >= MAX_SESSIONS {
+            self.evict(counters);
         }
+        let socket = connect(callee).or_else(|error| match lacks_descriptors(&error) && self.evict(counters) {
+            true => connect(callee),
+            false => Err(error),
+        });
+        let socket = Arc::new(socket?);
         let used = (Instant::now(), self.next_use);
         self.next_use += 1;
         self.by_use.insert(used, caller);
@@ -165,6 +167,16 @@ impl Sessions {
         Ok(())
     }
 
+    /// Makes room for a new session; says whether there was one to go.
+    fn evict(&mut self, counters: &UdpCounters) -> bool {
+        let oldest = self.oldest();
+        if let Some(caller) = oldest {
+            self.close(caller, counters);
+            counters.evicted.add(1);
+        }
+        oldest.is_some()
+    }
+
     fn close(&mut self, caller: SocketAddr, counters: &UdpCounters) {
         if let Some(session) = self.by_caller.remove(&caller) {
             session.waiting.abort();
@@ -172,6 +184,12 @@ impl Sessions {
             counters.active_sessions.subtract(1);
         }
     }
+}
+
+/// Whether the process or the system has no file descriptor to give.
+fn lacks_descriptors(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    Errno::from_io_error(error).is_some_and(|errno| [Errno::MFILE, Errno::NFILE].contains(&errno))
 }
 
 /// Reads one datagram, an ICMP error, or `WouldBlock`.
