@@ -51,6 +51,19 @@ async fn answers(environment: &Environment) -> bool {
     answer.is_ok_and(|answer| answer.status().is_success())
 }
 
+/// Whoever calls an instance that is down is refused, as by a system on which nobody listens, once the link has heard.
+async fn refuses_every_caller(environment: &Environment) {
+    let address = environment.address("product").unwrap();
+    let refused = async || {
+        let connected = tokio::net::TcpStream::connect(address).await;
+        connected.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+    };
+    eventually("callers are refused", &refused).await;
+    for caller in 0..50 {
+        assert!(refused().await, "caller {caller} of 50");
+    }
+}
+
 async fn state(environment: &Environment) -> State {
     environment.runtime().status(&first()).await.unwrap().state
 }
@@ -72,6 +85,7 @@ async fn a_stopped_instance_stays_down_until_it_is_started_again(kind: RuntimeKi
     runtime.stop(&first(), GRACE).await.unwrap();
     assert!(matches!(state(&environment).await, State::Exited { code: 0, oom: false }), "its policy must not apply");
     assert!(!answers(&environment).await);
+    refuses_every_caller(&environment).await;
     let not_running = runtime.kill(&first()).await.unwrap_err();
     assert!(matches!(not_running, RuntimeError::NotRunning { .. }), "{not_running}");
     runtime.start_again(&first()).await.unwrap();
@@ -87,6 +101,7 @@ async fn a_killed_instance_is_gone_and_stays_down(kind: RuntimeKind) {
     assert!(matches!(state(&environment).await, State::Exited { code: 137, .. }));
     assert!(!std::path::Path::new(&format!("/proc/{}", pid.unwrap())).exists());
     assert!(!answers(&environment).await);
+    refuses_every_caller(&environment).await;
     environment.destroy().await.unwrap();
 }
 
