@@ -150,6 +150,7 @@ async fn silent_sessions_end() {
     let (callee, counters) = (Callee::start().await, UdpCounters::default());
     let mut sessions = Sessions::default();
     let caller = "127.0.0.1:9".parse().unwrap();
+    assert_eq!(IDLE, Duration::from_secs(300), "what RFC 4787 recommends");
     let start = std::time::Instant::now();
     sessions.socket(caller, callee.addr, &counters).unwrap();
     sessions.expire(start + IDLE - ms(1), &counters);
