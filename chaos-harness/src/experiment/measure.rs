@@ -77,7 +77,9 @@ impl Steps {
         // The watch on one ends where the next repetition begins.
         let later = journal.injections.iter().filter(|other| other.repetition > record.repetition);
         let watch = Window::new(record.began, later.map(|other| other.began).min().unwrap_or(until));
-        record.recovery = Some(self.steady.recovery(self.watch.samples(), watch));
+        let over = record.rolled_back.unwrap_or(watch.to);
+        let (recovery, outages) = self.steady.recovery(self.watch.samples(), watch, over);
+        (record.recovery, record.outages) = (Some(recovery), Some(outages));
         let detector = self.plan.probes.iter().find_map(|probe| Some((&probe.name, probe.detects?)));
         record.detection = detector.and_then(|(name, signal)| {
             let series = journal.probes.iter().find(|series| series.name == *name)?;

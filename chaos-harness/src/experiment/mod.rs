@@ -13,6 +13,7 @@ mod milestones;
 mod observation;
 mod plan;
 mod preflight;
+mod recover;
 mod run;
 mod script;
 mod session;

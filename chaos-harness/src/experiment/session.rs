@@ -20,13 +20,13 @@ use crate::journal::{InjectionRecord, Phase, Problem, Record, What};
 use crate::lab::Lab;
 use crate::link::LinkName;
 use crate::load::probe::RunningProbes;
-use crate::measure::{Recovery, Tally, Window};
+use crate::measure::Tally;
 use crate::progress::Progress;
 use crate::runtime::Runtime;
 use crate::topology::USERS;
 
 /// How often the watch looks at new samples.
-const TICK: Duration = Duration::from_millis(50);
+pub(super) const TICK: Duration = Duration::from_millis(50);
 /// How many lines of each instance's log the journal keeps.
 const LOG_LINES: usize = 50;
 
@@ -231,53 +231,14 @@ impl Steps {
         self.edge(What::RolledBack { injection: index })
     }
 
-    /// Waits until the steady state is back and holds, at most for the plan's recovery time.
-    ///
-    /// # Errors
-    /// When the journal cannot be written.
-    pub(super) async fn recover(&mut self) -> Result<()> {
-        self.phase(Phase::Recover, "waiting for the steady state")?;
-        let end = Instant::now() + self.plan.timing.recovery;
-        while self.aborted.is_none() {
-            self.look()?;
-            if self.is_steady_again() {
-                self.log.event(What::Steady)?;
-                break;
-            }
-            if Instant::now() >= end {
-                break;
-            }
-            self.progress.tick(end.saturating_duration_since(Instant::now()), self.watch.samples());
-            tokio::time::sleep(TICK).await;
-        }
-        self.measure_injections(self.clock.now())?;
-        self.repetition += 1;
-        Ok(())
-    }
-
-    /// Whether every injection of this repetition is over, and the steady state has held since for long enough.
-    fn is_steady_again(&self) -> bool {
-        let now = self.clock.now();
-        let mut of_repetition = self.log.journal().injections.iter().filter(|i| i.repetition == self.repetition);
-        of_repetition.all(|injection| {
-            let undone = injection.rolled_back.unwrap_or(now);
-            match self.steady.recovery(self.watch.samples(), Window::new(injection.began, now)) {
-                Recovery::NoImpact | Recovery::TooFewSamples(_) => now >= undone + self.steady.hold(),
-                Recovery::Recovered { steady, .. } | Recovery::AlreadyDown { until: Some(steady) } => {
-                    now >= undone.max(steady) + self.steady.hold()
-                }
-                Recovery::NotRecovered { .. } | Recovery::AlreadyDown { until: None } => false,
-            }
-        })
-    }
-
-    /// Ends the experiment: rolls back what is still in force, stops the load, judges, takes everything away
-    /// and completes the journal.
+    /// Ends the experiment: rolls back what is still in force, waits until no outage is under way, stops the load,
+    /// judges, takes everything away and completes the journal.
     ///
     /// # Errors
     /// When the journal cannot be written.
     pub(super) async fn judge(mut self) -> Result<Verdict> {
         self.roll_back_all().await?;
+        self.settle_again().await?;
         let load_to = self.clock.now();
         self.phase(Phase::Judge, "waiting for the last answers")?;
         self.stop_measuring().await?;
@@ -374,7 +335,7 @@ impl Steps {
     }
 
     /// Takes in what has happened since the last look: samples, changes of instances, abort conditions.
-    fn look(&mut self) -> Result<()> {
+    pub(super) fn look(&mut self) -> Result<()> {
         let seen = self.watch.look(self.clock, &self.plan.limits);
         if let Some(columns) = seen.columns {
             self.log.append(&Record::Samples(columns))?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Plan;
 use crate::hypothesis::{Comparison, Hypothesis, Measure, Threshold};
 use crate::load::Load;
-use crate::measure::{Recovery, Sample, SteadyStretch, Window, recovery};
+use crate::measure::{Outages, Recovery, Sample, SteadyStretch, Window, recovery};
 
 /// The steady state, as recovery looks at it.
 ///
@@ -38,9 +38,9 @@ impl SteadyState {
         !sample.outcome.is_served() || sample.outcome.is_degraded() && self.degraded.iter().any(counts)
     }
 
-    /// The recovery from an injection, watched during `watch`.
-    pub(super) fn recovery(&self, samples: &[Sample], watch: Window) -> Recovery {
-        recovery(samples, watch, |sample| self.is_bad(sample), &self.stretch)
+    /// The recovery from an injection that was over at `over`, watched during `watch`.
+    pub(super) fn recovery(&self, samples: &[Sample], watch: Window, over: Duration) -> (Recovery, Outages) {
+        recovery(samples, watch, over, |sample| self.is_bad(sample), &self.stretch)
     }
 
     /// How long the steady state must hold to count as back.

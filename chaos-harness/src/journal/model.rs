@@ -235,7 +235,7 @@ pub struct InjectionRecord {
 /// The moments that one injection's time falls into. `None`: it did not happen while observed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Milestones {
-    /// The first request that failed.
+    /// The first request that went bad: time to recover counts from here.
     #[serde(default, with = "humantime_serde::option")]
     #[schemars(with = "Option<String>")]
     pub first_bad: Option<Duration>,
@@ -251,7 +251,7 @@ pub struct Milestones {
     #[serde(default, with = "humantime_serde::option")]
     #[schemars(with = "Option<String>")]
     pub healed: Option<Duration>,
-    /// The steady state was back.
+    /// The last outage ended: the steady state was back.
     #[serde(default, with = "humantime_serde::option")]
     #[schemars(with = "Option<String>")]
     pub steady: Option<Duration>,

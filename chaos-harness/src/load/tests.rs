@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use super::{Generator, GeneratorLag, Load, LoadError, LoadReport, Request, Running};
 use crate::clock::Clock;
 use crate::measure::testing::ms;
-use crate::measure::{Latencies, MIN_SAMPLES, Outcome, SteadyStretch, Tally, Window, recovery};
+use crate::measure::{Latencies, MIN_SAMPLES, Outcome, Sample, SteadyStretch, Tally, Window, recovery};
 
 /// A server that ends with the test.
 struct Server {
@@ -353,7 +353,8 @@ fn time_to_recover_agrees_with_the_truth() {
     let report = tokio::runtime::Runtime::new().unwrap().block_on(running.stop());
     for (killed, back) in outages {
         let watch = Window::new(killed, back + ms(1_100));
-        let measured = recovery(&report.samples, watch, |s| !s.outcome.is_served(), &SteadyStretch::default());
+        let failed = |sample: &Sample| !sample.outcome.is_served();
+        let (measured, _) = recovery(&report.samples, watch, back, failed, &SteadyStretch::default());
         let error = measured.time().expect("it recovers").abs_diff(back - killed);
         assert!(error <= ms(50 + 5), "{measured:?} for {killed:?} to {back:?}");
     }
