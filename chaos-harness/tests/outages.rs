@@ -15,14 +15,14 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// When the injection begins, and when observation ends.
 const BEGAN: u64 = 1_000;
-const END: u64 = 6_000;
+const END: u64 = 5_500;
 /// The load's interval between requests, and the error that is allowed besides it.
 const INTERVAL: Duration = Duration::from_millis(10);
 const ALLOWED: Duration = Duration::from_millis(50);
 /// How often the observer asks.
 const PAUSE: Duration = Duration::from_millis(5);
 /// How many shapes are observed at the same time.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 3;
 
 /// What a server does with a request.
 #[derive(Clone, Copy)]
@@ -53,10 +53,10 @@ fn down(at: u64, outages: &[Range<u64>]) -> Does {
 fn shapes() -> Vec<Shape> {
     let load = || Load::get("target", "/").rate(1.0 / INTERVAL.as_secs_f64()).deadline(Duration::from_secs(1));
     let shape = |name, script: Script| Shape { name, script, over: 2_000, load: load() };
-    let routes = load().also(Request::get("target", "/b")).rate(400);
+    let routes = load().also(Request::get("target", "/b")).rate(200);
     vec![
         shape("single", |at, _, _| down(at, &[1_000..2_200])),
-        shape("drain", |at, _, _| if (1_000..1_015).contains(&at) { Does::Fail } else { down(at, &[2_700..4_300]) }),
+        shape("drain", |at, _, _| if (1_000..1_030).contains(&at) { Does::Fail } else { down(at, &[2_700..4_300]) }),
         shape("flap", |at, _, _| down(at, &[1_000..1_300, 1_500..1_900, 2_200..2_600])),
         shape("periodic", |at, _, _| down(at, &[1_000..1_200, 1_400..1_600, 1_800..2_000, 2_200..2_400, 2_600..2_800])),
         shape("after rollback", |at, _, _| down(at, &[3_300..4_100])),
@@ -256,7 +256,9 @@ async fn measure(shapes: Vec<Shape>) -> Vec<Seen> {
     tokio::time::sleep(ms(END).saturating_sub(clock.now())).await;
     let mut seen = Vec::new();
     for (shape, observer, running) in under_way {
-        let samples = running.stop().await.samples;
+        let report = running.stop().await;
+        report.lag.kept_up().unwrap();
+        let samples = report.samples;
         let truth = observer.join().unwrap();
         seen.push(Seen::of(&shape, BEGAN, &samples, &truth));
         if shape.name == "two injections" {
