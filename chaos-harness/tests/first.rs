@@ -26,9 +26,19 @@ async fn killed(lab: Lab) -> chaos_harness::Result<Verdict> {
         .await
 }
 
+/// Nothing starts it again but the rollback; no abort condition comes before that.
+async fn down(lab: Lab) -> chaos_harness::Result<Verdict> {
+    lab.experiment(topology! { first: product { cargo: "shop" / "shop", args: ["product"], health: "/health/ready" } })
+        .load(Load::get("product", "/products"))
+        .inject(target("product").kill())
+        .hypothesis(hypothesis!(availability > 95%))
+        .run()
+        .await
+}
+
 #[rstest]
 fn a_first_experiment_concludes(
-    #[values("slow", "killed")] experiment: &str,
+    #[values("slow", "killed", "down")] experiment: &str,
     #[values("process", "docker")] runtime: &'static str,
 ) {
     if runtime == "docker" && !engine_answers() {
@@ -48,7 +58,14 @@ fn a_first_experiment_concludes(
     let folder = tempfile::tempdir().unwrap();
     let body = async |lab: Lab| {
         let lab = lab.with_journals_in(folder.path());
-        if experiment == "slow" { slow(lab).await } else { killed(lab).await }
+        match experiment {
+            "slow" => slow(lab).await,
+            "killed" => killed(lab).await,
+            _ => match down(lab).await? {
+                refuted if refuted.is_refuted() => Ok(Verdict::Upheld),
+                other => Err(Box::<dyn std::error::Error + Send + Sync>::from(other.to_string()).into()),
+            },
+        }
     };
     run_test(settings, body).unwrap_or_else(|failure| panic!("{failure}"));
 }

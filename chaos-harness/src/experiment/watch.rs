@@ -80,13 +80,18 @@ impl Watch {
         Some(Aborted::Availability { measured: rates.availability, limit })
     }
 
-    /// The shares over the sliding window. When hardly any request ended in all of it, yet many are under way,
+    /// The shares over the sliding window. Until it is full, what is not there yet counts as good: a short outage early in
+    /// an experiment weighs as much as a later one. When hardly any request ended in all of it, yet many are under way,
     /// users are waiting for nothing: those count as failed.
     fn rates(&mut self, now: Duration, limits: &Limits) -> Option<Rates> {
         let stalled =
             |running: &Running| running.in_flight() as u64 >= MIN_SAMPLES && now >= self.began + limits.window;
         match self.window.rates(now) {
-            Ok(rates) => Some(rates),
+            Ok(Rates { availability, error_rate, degraded }) => {
+                let full = now.saturating_sub(self.began).div_duration_f64(limits.window).min(1.0);
+                let availability = 1.0 - (1.0 - availability) * full;
+                Some(Rates { availability, error_rate: error_rate * full, degraded: degraded * full })
+            }
             Err(_) if self.load.as_ref().is_some_and(stalled) => {
                 Some(Rates { availability: 0.0, error_rate: 1.0, degraded: 0.0 })
             }

@@ -28,9 +28,10 @@ pub struct Injection {
 }
 
 impl Injection {
-    /// A fault that is applied at once and held for 10 s.
+    /// A fault that is applied at once and held for 3 s: enough requests for a claim, and not so long that an outage of
+    /// everything aborts the experiment.
     pub fn new(fault: impl Into<Fault>) -> Self {
-        Self { fault: fault.into(), after: Duration::ZERO, hold: Duration::from_secs(10) }
+        Self { fault: fault.into(), after: Duration::ZERO, hold: Duration::from_secs(3) }
     }
 
     /// Sets for how long it is held.

@@ -146,7 +146,7 @@ impl InjectedPressure {
                 let more = now.memory.saturating_sub(pressed.usage.memory);
                 let refused = now.memory_refused.saturating_sub(pressed.usage.memory_refused);
                 let text = format!("{id} uses {} bytes, {more} more than before, refused {refused} times", now.memory);
-                (has_grown(more, more, *bytes), text)
+                (has_grown(*bytes, more, more, *bytes), text)
             }
             Pressure::Processes { count } => {
                 let more = now.processes.saturating_sub(pressed.usage.processes);
@@ -156,7 +156,7 @@ impl InjectedPressure {
                 let has = format!("{id} has {}{of} processes and threads", now.processes);
                 let (there, wanted) = pressed.goal.map_or((more, *count), |goal| (now.processes, goal));
                 let text = format!("{has}, {more} more than before, refused {refused} times");
-                (has_grown(more, there, wanted), text)
+                (has_grown(*count, more, there, wanted), text)
             }
             Pressure::Disk { .. } => (false, String::new()),
         })
@@ -241,9 +241,10 @@ impl Injected for InjectedPressure {
     }
 }
 
-/// Whether so much is there as was wanted, some of it new: an instance that used that much before felt nothing.
-fn has_grown(more: u64, there: u64, wanted: u64) -> bool {
-    more > 0 && there as f64 >= wanted as f64 * LEAST
+/// Whether so much is there as was wanted, some of it new. An instance that used that much before was `asked` for nothing,
+/// and what the program that presses takes for itself is no pressure.
+fn has_grown(asked: u64, more: u64, there: u64, wanted: u64) -> bool {
+    asked > 0 && more > 0 && there as f64 >= wanted as f64 * LEAST
 }
 
 /// So many thousandths of `whole`.
@@ -258,10 +259,10 @@ mod tests {
     #[test]
     fn nothing_more_than_before_is_no_pressure() {
         // More than the share was in use before, so that nothing was left to use up.
-        assert!(!has_grown(0, 0, 0));
-        // As many processes as wanted, none of them new.
-        assert!(!has_grown(0, 64, 60));
-        assert!(!has_grown(80, 80, 100));
-        assert!(has_grown(95, 95, 100) && has_grown(5, 64, 64));
+        assert!(!has_grown(0, 557_056, 557_056, 0));
+        // As many processes as wanted, none of them new but the program.
+        assert!(!has_grown(0, 1, 64, 60) && !has_grown(4, 0, 64, 64));
+        assert!(!has_grown(100, 80, 80, 100));
+        assert!(has_grown(100, 95, 95, 100) && has_grown(5, 5, 64, 64));
     }
 }

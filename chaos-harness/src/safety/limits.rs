@@ -26,7 +26,7 @@ pub struct Limits {
     /// Abort when one of these comes true of the sliding window. Its measure is a share, a latency or a probe.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub abort_when: Vec<Hypothesis>,
-    /// The length of the sliding window.
+    /// The length of the sliding window. What is not there yet of it, early in an experiment, counts as good.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub window: Duration,
@@ -41,7 +41,7 @@ impl Default for Limits {
             error_rate: Some(0.5),
             availability: Some(0.5),
             abort_when: Vec::new(),
-            window: Duration::from_secs(5),
+            window: Duration::from_secs(10),
             radius: BlastRadius::ServiceCluster,
         }
     }

@@ -5,6 +5,7 @@
 mod common;
 mod descriptors;
 mod disks;
+mod memory;
 mod processes;
 
 use std::io::{BufRead, BufReader};

@@ -103,12 +103,13 @@ fn too_few_requests_are_refused_with_the_numbers() {
         ),
         (
             checked(|p| {
-                slow(&mut p.load, 5.0);
-                p.timing.baseline = secs(10);
+                slow(&mut p.load, 2.0);
+                p.timing.baseline = secs(20);
+                p.injections = vec![target("a").kill().hold(secs(20))];
                 p.limits.abort_when = vec![hypothesis!(p99 > 10s)];
             }),
-            "`p99 > 10s`: 25 requests are due in the 5s of the sliding window, 30 are needed; \
-             raise the rate to at least 6 per second",
+            "`p99 > 10s`: 20 requests are due in the 10s of the sliding window, 30 are needed; \
+             raise the rate to at least 3 per second",
         ),
     ];
     for (message, expected) in cases {
