@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Injection, LinkRef};
-use crate::link::http::{GrpcCode, HeaderMatch, Http, HttpAction, Message, Part, RequestMatch};
+use crate::link::http::{Abort, GrpcCode, HeaderMatch, Http, HttpAction, Message, Part, RequestMatch};
 
 /// Requests on a link that is declared HTTP, to apply a fault to; see [`LinkRef::http`].
 ///
@@ -99,9 +99,10 @@ impl HttpRef {
         self
     }
 
-    /// They do not reach the callee; the caller gets this status, `200..=599`, and no body.
-    pub fn abort(self, status: u16) -> Injection {
-        self.act(HttpAction::Abort { status })
+    /// They do not reach the callee; the caller gets this status, `200..=599`, or this [answer](Abort) with headers and
+    /// a body.
+    pub fn abort(self, answer: impl Into<Abort>) -> Injection {
+        self.act(HttpAction::Abort(answer.into()))
     }
 
     /// The gRPC calls among them do not reach the callee; the caller gets this status.
@@ -109,7 +110,21 @@ impl HttpRef {
         self.act(HttpAction::GrpcAbort { code, message: String::new() })
     }
 
-    /// Their responses arrive later by `by`.
+    /// They reach the callee later by `by`, which is what Envoy and Istio call a delay. Over HTTP/2 other
+    /// requests do not wait.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use chaos_harness::fault::link;
+    ///
+    /// let late = link("order", "inventory").http().post("/reserve").delay_request(Duration::from_secs(2));
+    /// assert_eq!(late.fault.to_string(), "delay of the request 2s on POST /reserve on order -> inventory");
+    /// ```
+    pub fn delay_request(self, by: Duration) -> Injection {
+        self.act(HttpAction::Delay { by, before: Part::Request })
+    }
+
+    /// Their responses arrive later by `by`: the callee has done its work in time. See also [`Self::delay_request`].
     pub fn delay(self, by: Duration) -> Injection {
         self.act(HttpAction::Delay { by, before: Part::Headers })
     }

@@ -95,10 +95,20 @@ impl Codec {
 
     /// What goes on `way` by `now`, and since when it might have.
     pub(in crate::link) fn next(&mut self, way: Way, now: Instant) -> Option<(Instant, Item)> {
-        let Self { rules, up, down, .. } = self;
-        match way {
-            Way::Up => up.next(now, rules),
-            Way::Down => down.next(now, rules),
+        let Self { rules, wire, up, down, .. } = self;
+        let out = match way {
+            Way::Up => up,
+            Way::Down => return down.next(now, rules),
+        };
+        loop {
+            let (due, item) = out.next(now, rules)?;
+            match (&mut *wire, item) {
+                (Wire::H2(h2), Item::Data(data)) => match h2.outgoing(data) {
+                    data if data.is_empty() => {}
+                    data => return Some((due, Item::Data(data))),
+                },
+                (_, item) => return Some((due, item)),
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::h2::PREFACE;
-use super::{Codec, GrpcCode, Http, HttpAction, Message, Part, RequestMatch, Requests, Rule};
+use super::{Abort, Codec, GrpcCode, Http, HttpAction, Message, Part, RequestMatch, Requests, Rule};
 use crate::link::counters::{Counters, CountersSnapshot};
 use crate::link::toxic::{Cut, Item, Way};
 
@@ -60,6 +60,12 @@ impl Machine {
         }
     }
 
+    /// Lets time go on, and gives out what is due.
+    pub(in crate::link) fn pass_time(&mut self, duration: Duration) {
+        self.now += duration;
+        self.drain();
+    }
+
     pub(in crate::link) fn counters(&self) -> CountersSnapshot {
         self.counters.snapshot()
     }
@@ -93,7 +99,7 @@ pub fn fuzz_http(input: &[u8]) {
                 0 => machine.item(way, Item::Fin),
                 1 => machine.item(way, Item::Abort(Cut::Peer)),
                 2 if ruled => machine.codec.retain_rules(|id| id != u64::from(what / 8)),
-                _ => machine.now += Duration::from_millis(u64::from(*what)),
+                _ => machine.pass_time(Duration::from_millis(u64::from(*what))),
             }
             machine.drain();
             continue;
@@ -120,6 +126,7 @@ fn actions() -> Vec<HttpAction> {
         HttpAction::DropHeader { on: Message::Response, name: name() },
         HttpAction::RateLimit { requests: 2, per: Duration::from_secs(1) },
         HttpAction::GrpcAbort { code: GrpcCode::Internal, message: "no".to_owned() },
-        HttpAction::Abort { status: 503 },
+        HttpAction::Abort(Abort::new(503).body("no", "text/plain")),
+        HttpAction::Delay { by: Duration::from_millis(250), before: Part::Request },
     ]
 }

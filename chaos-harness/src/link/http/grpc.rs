@@ -1,4 +1,4 @@
-//! The status codes of gRPC.
+//! What the link knows of gRPC.
 
 use std::fmt;
 
@@ -56,6 +56,23 @@ codes! {
     DataLoss = 15, "DATA_LOSS";
     /// The caller has not said who it is.
     Unauthenticated = 16, "UNAUTHENTICATED";
+}
+
+/// The protocol in which a gRPC call asks and wants its answer.
+#[derive(Clone, Debug)]
+pub(super) struct Grpc {
+    /// gRPC-Web, whose trailers are part of the body.
+    pub(super) web: bool,
+    /// gRPC-Web in base64.
+    pub(super) text: bool,
+    /// Of the answer.
+    pub(super) content_type: String,
+}
+
+impl Default for Grpc {
+    fn default() -> Self {
+        Self { web: false, text: false, content_type: "application/grpc".to_owned() }
+    }
 }
 
 /// `message` as the `grpc-message` header carries it: what is not printable ASCII, and `%`, percent-encoded.

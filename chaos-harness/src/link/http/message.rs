@@ -1,11 +1,8 @@
-//! What is known of a request, and what is sent in place of or along with what the peers said.
+//! What is known of a request, and changes of headers.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
 
-use bytes::Bytes;
-use http::StatusCode;
-
-use super::grpc::{GrpcCode, encode_message};
+use super::grpc::Grpc;
 use super::spec::{HeaderMatch, RequestMatch};
 
 /// A request up to its body, as it was sent.
@@ -22,29 +19,32 @@ impl Request<'_> {
         self.headers.iter().filter(named).map(|(_, value)| *value)
     }
 
-    /// The path, with the query, without scheme and host.
-    pub(super) fn path(&self) -> &str {
-        let after_host = |rest: &'_ str| rest.find('/').map_or(rest.len(), |slash| slash);
-        match self.target.split_once("://") {
-            Some((_, rest)) if !self.target.starts_with('/') => &rest[after_host(rest)..],
-            _ => self.target,
-        }
+    /// The path, with the query, without scheme and host; `/` where an absolute target has none (RFC 9110, 4.2.3).
+    pub(super) fn path(&self) -> Cow<'_, str> {
+        let Some((_, rest)) = self.target.split_once("://").filter(|_| !self.target.starts_with('/')) else {
+            return Cow::Borrowed(self.target);
+        };
+        let path = &rest[rest.find(['/', '?']).unwrap_or(rest.len())..];
+        if path.starts_with('/') { Cow::Borrowed(path) } else { Cow::Owned(format!("/{path}")) }
     }
 
-    /// Whether it is a gRPC call.
-    pub(super) fn is_grpc(&self) -> bool {
-        self.values("content-type").any(|value| value.starts_with(b"application/grpc"))
+    /// The protocol, if it is a gRPC call.
+    pub(super) fn grpc(&self) -> Option<Grpc> {
+        let accept = self.values("accept").next();
+        self.values("content-type").find_map(|value| Grpc::of(value, accept))
     }
 
-    /// The id of its W3C trace.
+    /// The id of its W3C trace. Two headers are none: nobody can say which one is meant.
     pub(super) fn trace(&self) -> Option<TraceId> {
-        self.values("traceparent").find_map(parse_traceparent)
+        let mut values = self.values("traceparent");
+        let value = values.next()?;
+        values.next().is_none().then(|| parse_traceparent(value)).flatten()
     }
 
     /// Whether `when` fits, as far as the request alone can tell.
     pub(super) fn fits(&self, when: &RequestMatch) -> bool {
         when.method.as_ref().is_none_or(|method| method == self.method)
-            && when.path.as_ref().is_none_or(|pattern| path_fits(pattern, self.path()))
+            && when.path.as_ref().is_none_or(|pattern| path_fits(pattern, &self.path()))
             && when.headers.iter().all(|header| self.has(header))
     }
 
@@ -57,14 +57,18 @@ impl Request<'_> {
 /// The id of a W3C trace: 32 hexadecimal digits in lower case.
 pub(super) type TraceId = [u8; 32];
 
-/// Reads `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`.
+/// Reads `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`: W3C Trace Context, 3.2. Later versions may add
+/// something behind another dash.
 fn parse_traceparent(value: &[u8]) -> Option<TraceId> {
-    let mut parts = value.split(|byte| *byte == b'-');
-    let hex = |part: &&[u8]| part.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let version = parts.next().filter(hex)?;
-    let trace: TraceId = parts.next().filter(hex)?.try_into().ok()?;
-    let known = version.len() == 2 && version != b"ff" && parts.next().is_some_and(|parent| parent.len() == 16);
-    (known && trace != [b'0'; 32]).then_some(trace)
+    let (known, more) = value.trim_ascii().split_at_checked(55)?;
+    let (version, trace, parent, flags) = (&known[..2], &known[3..35], &known[36..52], &known[53..]);
+    let hex = |part: &[u8]| part.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let is_some_id = |part: &[u8]| hex(part) && part.iter().any(|digit| *digit != b'0');
+    let dashes = [2, 35, 52].iter().all(|at| known[*at] == b'-');
+    let ends = more.is_empty() || more[0] == b'-' && version != b"00";
+    let valid =
+        dashes && ends && hex(version) && version != b"ff" && is_some_id(trace) && is_some_id(parent) && hex(flags);
+    valid.then(|| trace.try_into().ok()).flatten()
 }
 
 fn path_fits(pattern: &str, path: &str) -> bool {
@@ -84,56 +88,6 @@ fn glob(pattern: &str, text: &str) -> bool {
         text = &text[at + part.len()..];
     }
     text.ends_with(tail)
-}
-
-/// What the caller gets in place of the callee's response: a status and headers, no body.
-#[derive(Clone, Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: Vec<(&'static str, String)>,
-}
-
-impl Answer {
-    pub(super) fn status(status: u16) -> Self {
-        // These have no body by definition and must not say how long it is.
-        let headers = if matches!(status, 204 | 304) { vec![] } else { vec![("content-length", "0".to_owned())] };
-        Self { status, headers }
-    }
-
-    pub(super) fn too_many(retry_after: u64) -> Self {
-        let mut answer = Self::status(429);
-        answer.headers.push(("retry-after", retry_after.to_string()));
-        answer
-    }
-
-    /// A response of trailers alone, as gRPC has it.
-    pub(super) fn grpc(code: GrpcCode, message: &str) -> Self {
-        let mut headers =
-            vec![("content-type", "application/grpc".to_owned()), ("grpc-status", (code as u8).to_string())];
-        if !message.is_empty() {
-            headers.push(("grpc-message", encode_message(message)));
-        }
-        Self { status: 200, headers }
-    }
-
-    /// As HTTP/1.1 has it; the connection `closes` behind it, or the caller `keeps` it if told so.
-    pub(super) fn head(&self, closes: bool, keeps: bool) -> Bytes {
-        let reason = StatusCode::from_u16(self.status).ok().and_then(|status| status.canonical_reason());
-        let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason.unwrap_or_default());
-        for (name, value) in &self.headers {
-            let _ = write!(head, "{name}: {value}\r\n");
-        }
-        if !self.headers.iter().any(|(name, _)| *name == "content-length") && !matches!(self.status, 204 | 304) {
-            head.push_str("content-length: 0\r\n");
-        }
-        head.push_str(match (closes, keeps) {
-            (true, _) => "connection: close\r\n\r\n",
-            // In HTTP/1.0 this does not go without saying: RFC 9112, 9.3.
-            (false, true) => "connection: keep-alive\r\n\r\n",
-            (false, false) => "\r\n",
-        });
-        head.into()
-    }
 }
 
 /// A change to the headers of a message.
@@ -186,29 +140,63 @@ mod tests {
 
     #[test]
     fn a_trace_is_known_by_its_parent_header() {
-        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
-        let read =
-            |value: String| parse_traceparent(value.as_bytes()).map(|id| String::from_utf8(id.to_vec()).unwrap());
-        assert_eq!(read(format!("00-{id}-00f067aa0ba902b7-01")).as_deref(), Some(id));
-        assert_eq!(read(format!("cc-{id}-00f067aa0ba902b7-01-more")).as_deref(), Some(id));
+        let (id, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+        let read = |value: &str| parse_traceparent(value.as_bytes()).map(|id| String::from_utf8(id.to_vec()).unwrap());
+        for right in [
+            format!("00-{id}-{parent}-01"),
+            format!("00-{id}-{parent}-ff"),
+            format!(" 00-{id}-{parent}-00\t"),
+            format!("cc-{id}-{parent}-01"),
+            format!("cc-{id}-{parent}-01-more"),
+            format!("01-{id}-{parent}-01-"),
+        ] {
+            assert_eq!(read(&right).as_deref(), Some(id), "{right}");
+        }
+        let zeros = "0".repeat(32);
         for wrong in [
-            format!("ff-{id}-00f067aa0ba902b7-01"),
-            format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)),
-            format!("00-{}-00f067aa0ba902b7-01", id.to_uppercase()),
+            format!("ff-{id}-{parent}-01"),
+            format!("00-{zeros}-{parent}-01"),
+            format!("00-{id}-{}-01", &zeros[..16]),
+            format!("00-{}-{parent}-01", id.to_uppercase()),
+            format!("00-{id}-{}-01", parent.to_uppercase()),
+            format!("00-{id}-{parent}-1"),
+            format!("00-{id}-{parent}-01."),
+            format!("00-{id}-{parent}-0G"),
+            format!("00-{id}-{parent}-0A"),
+            format!("00-{id}-{parent}-01-more"),
+            format!("01-{id}-{parent}-01."),
+            format!("01-{id}-{parent}-012"),
+            format!("00-{id}-{parent}"),
+            format!("00-{id}-{parent}-"),
+            format!("0-{id}-{parent}-011"),
+            format!("00_{id}_{parent}_01"),
+            format!("00-{}-{parent}0-01", &id[1..]),
             format!("00-{id}"),
             id.to_owned(),
             String::new(),
         ] {
-            assert_eq!(read(wrong.clone()), None, "{wrong}");
+            assert_eq!(read(&wrong), None, "{wrong}");
         }
     }
 
     #[test]
+    fn two_trace_headers_are_none() {
+        let value = &b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"[..];
+        let of = |count: usize| {
+            let headers = vec![(&b"TraceParent"[..], value); count];
+            Request { method: "GET", target: "/", headers }.trace().is_some()
+        };
+        assert_eq!([0, 1, 2].map(of), [false, true, false]);
+    }
+
+    #[test]
     fn a_target_may_name_the_host() {
-        let path = |target| Request { method: "GET", target, headers: vec![] }.path().to_owned();
+        let path = |target| Request { method: "GET", target, headers: vec![] }.path().into_owned();
         assert_eq!(path("/a?b=http://c/d"), "/a?b=http://c/d");
         assert_eq!(path("http://host:1/a?b"), "/a?b");
-        assert_eq!(path("http://host"), "");
+        assert_eq!(path("HTTP://host"), "/");
+        assert_eq!(path("http://host?a=/b"), "/?a=/b");
         assert_eq!(path("*"), "*");
+        assert_eq!(path("host:443"), "host:443");
     }
 }

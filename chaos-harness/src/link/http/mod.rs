@@ -9,8 +9,9 @@
 //! | `cursor.rs`, `outbox.rs` | a place in what arrives; what goes out and what it waits for |
 //! | `h1/`, `h2/` | the two protocols |
 //! | `rules.rs` | which toxics act on a request: decided for the link as a whole |
-//! | `message.rs`, `corrupt.rs` | requests, answers, changes of headers; changes of bodies |
-//! | `spec.rs`, `grpc.rs` | toxics as plain data |
+//! | `message.rs`, `answer.rs` | requests and changes of headers; the link's own answers |
+//! | `corrupt.rs` | changes of bodies |
+//! | `spec.rs`, `abort.rs`, `grpc.rs` | toxics as plain data |
 //! | `touched.rs` | the requests that a toxic acted upon |
 //! | `unread.rs` | why a connection is not followed, or no longer |
 //! | `fuzzing.rs` | the codec without sockets, for tests and for fuzzing |
@@ -21,7 +22,7 @@
 //!   head (HTTP/1.1) is held back until it is complete; a frame (HTTP/2) always is.
 //! - What is not HTTP, is malformed, or has become something else (`Upgrade`, `CONNECT`) passes without a look, and is counted.
 //! - What is decided for a request is decided when its head is complete; a toxic that goes lets go what it delays.
-//! - Memory: one head of at most 64 KiB or one frame per way and connection, besides what the lanes count.
+//! - Memory: one head of at most 1 MiB or one frame per way and connection, besides what the lanes count.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,6 +32,8 @@ use parking_lot::Mutex;
 use super::counters::Counters;
 use super::toxic::{Item, Way};
 
+mod abort;
+mod answer;
 mod codec;
 mod corrupt;
 mod cursor;
@@ -45,6 +48,7 @@ mod spec;
 mod touched;
 mod unread;
 
+pub use abort::Abort;
 pub use grpc::GrpcCode;
 pub use spec::{HeaderMatch, Http, HttpAction, Message, Part, RequestMatch};
 pub use touched::Touched;

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
+use super::answer::Answer;
 use super::corrupt::Flipper;
-use super::message::{Answer, Edit, Request, TraceId};
+use super::message::{Edit, Request, TraceId};
 use super::spec::{Http, HttpAction, Message, Part, RequestMatch};
 use super::touched::{Record, Touched, shorten};
 use crate::link::counters::Counters;
@@ -39,6 +40,8 @@ pub(super) struct Plan {
     pub(super) answer: Option<Answer>,
     pub(super) request: Vec<Edit>,
     pub(super) response: Vec<Edit>,
+    /// The toxics that delay the request, by id.
+    pub(super) hold_request: Vec<u64>,
     /// The toxics that delay the response, by id.
     pub(super) hold_head: Vec<u64>,
     /// The toxics that delay its body, by id.
@@ -94,11 +97,12 @@ impl Requests {
                 continue;
             };
             let plan_so_far = plan.get_or_insert_default();
-            if !plan_so_far.add(rule, tally, Dice::request(self.seed, number, rule.id), now, counters) {
+            let dice = Dice::request(self.seed, number, rule.id);
+            if !plan_so_far.add(rule, request, tally, dice, now, counters) {
                 continue;
             }
             rule.toxic.act.count(&rule.counters);
-            if let (true, Some(flipper)) = (request.is_grpc(), &mut plan_so_far.corrupt) {
+            if let (true, Some(flipper)) = (request.grpc().is_some_and(|grpc| !grpc.text), &mut plan_so_far.corrupt) {
                 flipper.grpc();
             }
             let status = plan_so_far.answer.as_ref().map(|answer| answer.status);
@@ -106,13 +110,16 @@ impl Requests {
                 moment: now,
                 at: Timestamp::now(),
                 method: shorten(request.method),
-                path: shorten(request.path()),
+                path: shorten(&request.path()),
                 trace: request.trace().map(|trace| String::from_utf8_lossy(&trace).into_owned()),
                 toxic: rule.name.clone(),
                 action: rule.toxic.act.to_string(),
                 status,
             });
             if status.is_some() {
+                // What would delay a request that is not sent delays its answer.
+                let delays = std::mem::take(&mut plan_so_far.hold_request);
+                plan_so_far.hold_head.extend(delays);
                 break;
             }
         }
@@ -122,20 +129,28 @@ impl Requests {
 
 fn fits(rule: &Rule, request: &Request<'_>) -> bool {
     let Http { when, act } = &rule.toxic;
-    request.fits(when) && (!matches!(act, HttpAction::GrpcAbort { .. }) || request.is_grpc())
+    request.fits(when) && (!matches!(act, HttpAction::GrpcAbort { .. }) || request.grpc().is_some())
 }
 
 impl Plan {
     /// Adds what `rule` does; says whether that is anything.
-    fn add(&mut self, rule: &Rule, tally: &mut Tally, dice: Dice, now: Instant, counters: &Counters) -> bool {
+    fn add(
+        &mut self,
+        rule: &Rule,
+        request: &Request<'_>,
+        tally: &mut Tally,
+        dice: Dice,
+        now: Instant,
+        counters: &Counters,
+    ) -> bool {
         match &rule.toxic.act {
-            HttpAction::Abort { status } => {
+            HttpAction::Abort(abort) => {
                 counters.http_aborted.add(1);
-                self.answer = Some(Answer::status(*status));
+                self.answer = Some(Answer::of(abort));
             }
             HttpAction::GrpcAbort { code, message } => {
                 counters.http_aborted.add(1);
-                self.answer = Some(Answer::grpc(*code, message));
+                self.answer = Some(Answer::grpc(*code, message, request));
             }
             HttpAction::RateLimit { requests, per } => match tally.window.admit(*requests, *per, now) {
                 Ok(()) => return false,
@@ -144,6 +159,7 @@ impl Plan {
                     self.answer = Some(Answer::too_many(wait));
                 }
             },
+            HttpAction::Delay { before: Part::Request, .. } => self.hold_request.push(rule.id),
             HttpAction::Delay { before: Part::Headers, .. } => self.hold_head.push(rule.id),
             HttpAction::Delay { before: Part::Body, .. } => self.hold_body.push(rule.id),
             HttpAction::Truncate { after } => self.truncate = Some(self.truncate.map_or(*after, |n| n.min(*after))),

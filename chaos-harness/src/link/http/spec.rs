@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue, Method};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::abort::Abort;
 use super::grpc::GrpcCode;
 use crate::link::CountersSnapshot;
 use crate::link::counters::Counters;
@@ -80,11 +81,8 @@ pub struct HeaderMatch {
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum HttpAction {
-    /// The request does not reach the callee; the caller gets this status and no body.
-    Abort {
-        /// `200..=599`.
-        status: u16,
-    },
+    /// The request does not reach the callee; the caller gets this answer.
+    Abort(Abort),
     /// The call does not reach the callee; the caller gets this gRPC status. Requests that are not gRPC are left alone.
     GrpcAbort {
         /// The status, by its name in gRPC: `UNAVAILABLE`.
@@ -93,13 +91,13 @@ pub enum HttpAction {
         #[serde(default, skip_serializing_if = "String::is_empty")]
         message: String,
     },
-    /// The response arrives later.
+    /// The request, or its response, arrives later.
     Delay {
         /// By how much, at most one hour.
         #[serde(with = "humantime_serde")]
         #[schemars(with = "String")]
         by: Duration,
-        /// What waits: all of it, or all behind the headers.
+        /// What waits: the request on its way to the callee, all of the response, or its body.
         #[serde(default)]
         before: Part,
     },
@@ -142,18 +140,20 @@ pub enum HttpAction {
 
 impl Default for HttpAction {
     fn default() -> Self {
-        Self::Abort { status: 503 }
+        Self::Abort(Abort::new(503))
     }
 }
 
-/// A part of a response.
+/// A part of an exchange.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
-    /// The status and the headers, with which it begins.
+    /// All of it: the request waits before it reaches the callee.
+    Request,
+    /// The response, from its status and headers on.
     #[default]
     Headers,
-    /// The body.
+    /// The body of the response.
     Body,
 }
 
@@ -168,16 +168,15 @@ pub enum Message {
 }
 
 /// Headers that say where a message ends or what becomes of the connection: without them nothing else is understood.
-const FRAMING: [&str; 6] = ["content-length", "transfer-encoding", "connection", "upgrade", "keep-alive", "te"];
+const FRAMING: [&str; 7] =
+    ["content-length", "transfer-encoding", "connection", "proxy-connection", "upgrade", "keep-alive", "te"];
 
 impl Http {
     /// Whether its values make sense.
     pub(in crate::link) fn validate(&self) -> Result<(), InvalidField> {
         self.when.validate()?;
         match &self.act {
-            HttpAction::Abort { status } if !(200..=599).contains(status) => {
-                Err(InvalidField::new("status", format!("{status} is not within 200..=599")))
-            }
+            HttpAction::Abort(abort) => abort.validate(),
             HttpAction::Delay { by, .. } => check_duration("by", *by),
             HttpAction::Corrupt { every: 0 } => Err(at_least_one("every")),
             HttpAction::SetHeader { name, value, .. } => {
@@ -195,7 +194,8 @@ impl Http {
     /// How often it has bitten, by what its link counted meanwhile, and what that is.
     pub(crate) fn bites(&self, counted: &CountersSnapshot) -> (u64, &'static str) {
         match &self.act {
-            HttpAction::Abort { .. } | HttpAction::GrpcAbort { .. } => (counted.http_aborted, "requests aborted"),
+            HttpAction::Abort(_) | HttpAction::GrpcAbort { .. } => (counted.http_aborted, "requests aborted"),
+            HttpAction::Delay { before: Part::Request, .. } => (counted.http_delayed, "requests delayed"),
             HttpAction::Delay { .. } => (counted.http_delayed, "responses delayed"),
             HttpAction::Truncate { .. } => (counted.http_truncated, "responses broken off"),
             HttpAction::Corrupt { .. } => (counted.http_corrupted, "responses corrupted"),
@@ -211,7 +211,7 @@ impl HttpAction {
     /// Counts a request that it acts upon.
     pub(super) fn count(&self, counters: &Counters) {
         let counter = match self {
-            Self::Abort { .. } | Self::GrpcAbort { .. } => &counters.http_aborted,
+            Self::Abort(_) | Self::GrpcAbort { .. } => &counters.http_aborted,
             Self::Delay { .. } => &counters.http_delayed,
             Self::Truncate { .. } => &counters.http_truncated,
             Self::Corrupt { .. } => &counters.http_corrupted,
@@ -252,12 +252,12 @@ fn at_least_one(field: &'static str) -> InvalidField {
     InvalidField::new(field, "must be at least 1")
 }
 
-fn check_name(name: &str) -> Result<HeaderName, InvalidField> {
+pub(super) fn check_name(name: &str) -> Result<HeaderName, InvalidField> {
     let problem = |_| InvalidField::new("name", format!("{name:?} cannot be the name of a header"));
     HeaderName::from_bytes(name.as_bytes()).map_err(problem)
 }
 
-fn check_editable(name: &str) -> Result<(), InvalidField> {
+pub(super) fn check_editable(name: &str) -> Result<(), InvalidField> {
     match FRAMING.contains(&check_name(name)?.as_str()) {
         true => Err(InvalidField::new("name", format!("`{name}` frames the message, so it cannot be changed"))),
         false => Ok(()),
@@ -275,8 +275,9 @@ impl fmt::Display for HttpAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = |duration: &Duration| humantime::format_duration(*duration).to_string();
         match self {
-            Self::Abort { status } => write!(f, "abort {status}"),
+            Self::Abort(abort) => write!(f, "abort {}", abort.status),
             Self::GrpcAbort { code, .. } => write!(f, "abort {code}"),
+            Self::Delay { by, before: Part::Request } => write!(f, "delay of the request {}", time(by)),
             Self::Delay { by, before: Part::Headers } => write!(f, "delay {}", time(by)),
             Self::Delay { by, before: Part::Body } => write!(f, "delay of the body {}", time(by)),
             Self::Truncate { after } => write!(f, "truncate after {after} bytes"),

@@ -182,8 +182,12 @@ pub(super) fn read_request<T>(head: &[u8], look: impl FnOnce(&Request<'_>) -> T)
                 "CONNECT" => Kind::Connect,
                 _ => Kind::Plain,
             },
-            // One who waits for leave to send a body may send it or not after another answer.
-            closes: says("expect", "100-continue") || says("connection", "close") || old && !keeps,
+            // Whoever waits for leave to send a body may send it or not after another answer, and whoever asked for a
+            // tunnel may take a success for one.
+            closes: says("expect", "100-continue")
+                || says("connection", "close")
+                || method == "CONNECT"
+                || old && !keeps,
             keeps,
         };
         Ok((RequestInfo { body, asked, h2c: says("upgrade", "h2c") }, look(&request)))

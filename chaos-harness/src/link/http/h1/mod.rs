@@ -61,6 +61,7 @@ impl Default for Down {
 /// A request and what becomes of it.
 struct Exchange {
     asked: Asked,
+
     plan: Option<Box<Plan>>,
     /// It would have HTTP/2 be spoken from here on.
     h2c: bool,
@@ -86,6 +87,17 @@ pub(super) enum Kind {
     Connect,
     /// Not a request: from here on nothing is understood.
     Raw,
+}
+
+impl Kind {
+    /// The method, as far as it matters for the response.
+    fn method(self) -> &'static str {
+        match self {
+            Self::Head => "HEAD",
+            Self::Connect => "CONNECT",
+            Self::Plain | Self::Raw => "",
+        }
+    }
 }
 
 impl Exchange {
@@ -169,7 +181,11 @@ impl H1 {
             scene.counters.http_rewritten.add(1);
         }
         let gone = change.as_ref().is_some_and(Bytes::is_empty);
-        head.put(cursor, scene.up, change, vec![]);
+        let mut plan = plan;
+        let delays =
+            plan.as_mut().filter(|_| !gone).map(|plan| std::mem::take(&mut plan.hold_request)).unwrap_or_default();
+        scene.counters.http_delayed.add(u64::from(!delays.is_empty()));
+        head.put(cursor, scene.up, change, delays);
         self.exchanges.push_back(Exchange { asked: info.asked, plan: plan.map(Box::new), h2c: info.h2c });
         self.up = if info.body.is_empty() { Up::default() } else { Up::Body(info.body, gone) };
     }
@@ -264,9 +280,11 @@ impl H1 {
                 self.down = Down::Raw;
                 return;
             };
-            let head = head::rewrite(&answer.head(exchange.asked.closes, exchange.asked.keeps), &response);
+            let method = exchange.asked.kind.method();
+            let head = head::rewrite(&answer.head(method, exchange.asked), &response);
             scene.counters.http_delayed.add(u64::from(!hold_head.is_empty()));
             scene.down.hold(scene.now, head, hold_head);
+            scene.pass(Way::Down, answer.body(method));
             if exchange.asked.closes {
                 self.die(scene);
             }

@@ -3,17 +3,20 @@
 use bytes::{Bytes, BytesMut};
 
 use super::frame::{self, Header};
-use super::hpack::{Field, Malformed, literal};
-use super::{Fate, H2, STREAMS, Stream};
+use super::hpack::{Field, Headers, plain};
+use super::ids::Ids;
+use super::{H2, STREAMS, Stream};
+use crate::link::http::Unread;
+use crate::link::http::answer::Answer;
 use crate::link::http::codec::Scene;
 use crate::link::http::corrupt::BodyFilter;
 use crate::link::http::cursor::{Cursor, Piece, Place};
-use crate::link::http::message::{Answer, Edit, Request};
+use crate::link::http::message::{Edit, Request};
 use crate::link::http::rules::Plan;
 use crate::link::toxic::Way;
 
 /// Most that a header block may take, in bytes, over all its frames, and these as well.
-const BLOCK: usize = 256 << 10;
+const BLOCK: usize = 1 << 20;
 
 /// A header block: the frame that began it and those that went on with it.
 pub(super) struct Block {
@@ -29,8 +32,8 @@ pub(super) struct Block {
 enum Outcome {
     /// It passes.
     Pass,
-    /// It goes on with other fields, or later.
-    Change(Vec<Field>, Vec<u64>),
+    /// It goes on with these changes, once these toxics let it.
+    Change(Vec<Edit>, Vec<u64>),
     /// It does not go on.
     Drop,
 }
@@ -43,7 +46,7 @@ impl H2 {
         piece: Piece,
         cursor: &mut Cursor,
         scene: &mut Scene<'_>,
-    ) -> Result<(), Malformed> {
+    ) -> Result<(), Unread> {
         let side = self.side(way);
         let mut block = match side.block.take() {
             Some(mut block) if block.first.stream == header.stream => {
@@ -52,13 +55,13 @@ impl H2 {
             }
             Some(block) => {
                 side.block = Some(block);
-                return Err(Malformed);
+                return Err(Unread::Malformed);
             }
             None => Block::begin(header, &piece.bytes)?,
         };
         if block.fragment.len().max(block.raw.len()) > BLOCK {
             side.block = Some(block);
-            return Err(Malformed);
+            return Err(Unread::TooLarge);
         }
         if !header.has(frame::END_HEADERS) {
             block.raw.extend_from_slice(&piece.lift(cursor, scene.out(way)));
@@ -77,34 +80,42 @@ impl H2 {
 
     /// A block is complete.
     fn block(&mut self, way: Way, block: &Block, piece: Piece, cursor: &mut Cursor, scene: &mut Scene<'_>) {
-        let Ok(fields) = self.side(way).hpack.decode(&block.fragment) else {
-            piece.pass(cursor, scene.out(way));
-            cursor.flush(scene.out(way));
-            return self.lose(scene);
+        let text = block.fragment.clone().freeze();
+        let fields = match self.side(way).hpack.read(&text) {
+            Ok(fields) => fields,
+            Err(why) => {
+                piece.pass(cursor, scene.out(way));
+                cursor.flush(scene.out(way));
+                return self.lose(why, scene);
+            }
         };
         let outcome = match way {
-            _ if self.cut.contains_key(&block.first.stream) => Outcome::Drop,
+            _ if self.cut.contains(&block.first.stream) => Outcome::Drop,
             _ if block.first.kind == frame::PUSH_PROMISE => Outcome::Pass,
             Way::Up if block.first.stream > self.latest => self.request(block, &fields, scene),
             Way::Up => Outcome::Pass,
             Way::Down => self.response(block, &fields, scene),
         };
         let stream = block.first.stream;
+        let waits = scene.out(way).waits(stream);
         let hpack = &mut self.side(way).hpack;
-        let (fields, delays) = match outcome {
+        let (edits, delays) = match outcome {
             Outcome::Drop => {
-                hpack.leave();
+                hpack.kept(&fields);
                 drop(piece.lift(cursor, scene.out(way)));
                 return;
             }
-            Outcome::Pass if !hpack.is_literal() && !scene.out(way).waits(stream) => {
-                hpack.passed();
+            Outcome::Pass if hpack.may_pass() && !waits => {
+                hpack.passed(&fields);
                 return piece.pass(cursor, scene.out(way));
             }
-            Outcome::Pass => (fields, vec![]),
-            Outcome::Change(fields, delays) => (fields, delays),
+            Outcome::Pass => (vec![], vec![]),
+            Outcome::Change(edits, delays) => (edits, delays),
         };
-        let encoded = hpack.encode(&fields);
+        let encoded = match delays.is_empty() && !waits {
+            true => hpack.write(&fields, &edits),
+            false => hpack.write_apart(&fields, &edits),
+        };
         let Header { kind, flags, .. } = block.first;
         piece.lift(cursor, scene.out(way));
         let frames = frame::header_frames(kind, flags, stream, &block.prefix, &encoded);
@@ -113,49 +124,79 @@ impl H2 {
 
     fn request(&mut self, block: &Block, fields: &[Field], scene: &mut Scene<'_>) -> Outcome {
         let stream = block.first.stream;
-        self.latest = stream;
-        let rules = if self.streams.len() < STREAMS { scene.rules } else { &[] };
-        let request = request_of(fields);
+        let before = std::mem::replace(&mut self.latest, stream);
+        if scene.rules.is_empty() || self.streams.len() >= STREAMS {
+            scene.counters.http_requests.add(1);
+            return Outcome::Pass;
+        }
+        let Ok(headers) = Headers::of(fields) else { return Outcome::Pass };
+        let request = request_of(&headers);
         let tunnel = request.method == "CONNECT";
-        let Some(mut plan) = scene.requests.decide(rules, &request, scene.now, scene.counters) else {
+        let Some(mut plan) = scene.requests.decide(scene.rules, &request, scene.now, scene.counters) else {
             return Outcome::Pass;
         };
         if let Some(answer) = plan.answer.take() {
-            self.answer(stream, &answer, plan, scene);
+            self.answer(block.first, &answer, &request, plan, scene);
             return Outcome::Drop;
         }
         let edits = std::mem::take(&mut plan.request);
+        let delays = std::mem::take(&mut plan.hold_request);
         let filter = BodyFilter::of(&mut plan);
         let filter = if tunnel { BodyFilter::default() } else { filter };
         self.streams.insert(stream, Stream { plan, filter });
-        if edits.is_empty() {
-            return Outcome::Pass;
+        if !delays.is_empty() {
+            self.ids.get_or_insert_with(|| Ids::new(before));
+            scene.counters.http_delayed.add(1);
         }
-        scene.counters.http_rewritten.add(1);
-        Outcome::Change(edited(fields.to_vec(), &edits), vec![])
+        scene.counters.http_rewritten.add(u64::from(!edits.is_empty()));
+        match edits.is_empty() && delays.is_empty() {
+            true => Outcome::Pass,
+            false => Outcome::Change(edits, delays),
+        }
     }
 
     /// Answers in place of the callee, which does not hear of the stream.
-    fn answer(&mut self, stream: u32, answer: &Answer, plan: Plan, scene: &mut Scene<'_>) {
-        self.cut_off(stream, Fate::Answered);
-        let mut fields = vec![(b":status".to_vec(), answer.status.to_string().into_bytes())];
-        fields
-            .extend(answer.headers.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.clone().into_bytes())));
-        let fields = edited(fields, &plan.response);
-        let block = literal(fields.iter().map(|(name, value)| (&name[..], &value[..])));
-        let frames = frame::header_frames(frame::HEADERS, frame::END_STREAM, stream, &[], &block);
+    fn answer(&mut self, first: Header, answer: &Answer, request: &Request<'_>, plan: Plan, scene: &mut Scene<'_>) {
+        let stream = first.stream;
+        self.cut_off(stream);
+        let status = answer.status.to_string();
+        let mut headers = vec![(":status".to_owned(), status)];
+        headers.extend(answer.headers(request.method));
+        let headers = edited(headers, &plan.response);
+        let fields = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        // What waits may arrive at any time, so it tells nothing of the table.
+        let block = match plan.hold_head.is_empty() {
+            true => self.down.hpack.write_own(fields),
+            false => plain(fields),
+        };
+        let body = answer.body(request.method);
+        // The caller need not go on with its own body: RFC 9113, 8.1.
+        let ended = first.has(frame::END_STREAM);
+        let behind = if ended { Bytes::new() } else { frame::reset(stream, frame::NO_ERROR) };
+        let end = if body.is_empty() { frame::END_STREAM } else { 0 };
+        let mut frames = BytesMut::from(&frame::header_frames(frame::HEADERS, end, stream, &[], &block)[..]);
+        if body.is_empty() {
+            frames.extend_from_slice(&behind);
+        } else {
+            self.credit.add(stream, body, behind);
+        }
         scene.counters.http_delayed.add(u64::from(!plan.hold_head.is_empty()));
-        scene.send(Way::Down, stream, frames, plan.hold_head);
+        self.say(stream, frames.freeze(), plan.hold_head, scene);
+        self.send_bodies(scene);
     }
 
     fn response(&mut self, block: &Block, fields: &[Field], scene: &mut Scene<'_>) -> Outcome {
         let stream = block.first.stream;
+        let ends = block.first.has(frame::END_STREAM);
+        if let Some(ids) = self.ids.as_mut().filter(|_| ends) {
+            ids.end(stream);
+        }
         let Some(Stream { plan, .. }) = self.streams.get_mut(&stream) else { return Outcome::Pass };
-        let status = fields.iter().find(|(name, _)| name == b":status").map(|(_, value)| &value[..]);
-        let informs = status.is_some_and(|status| status.starts_with(b"1"));
+        let informs = Headers::of(fields)
+            .is_ok_and(|headers| headers.iter().any(|(name, value)| name == b":status" && value.starts_with(b"1")));
         let delays = if informs { vec![] } else { std::mem::take(&mut plan.hold_head) };
         let edits = if informs { vec![] } else { std::mem::take(&mut plan.response) };
-        if block.first.has(frame::END_STREAM) {
+        if ends {
             self.streams.remove(&stream);
         }
         if delays.is_empty() && edits.is_empty() {
@@ -163,7 +204,7 @@ impl H2 {
         }
         scene.counters.http_delayed.add(u64::from(!delays.is_empty()));
         scene.counters.http_rewritten.add(u64::from(!edits.is_empty()));
-        Outcome::Change(edited(fields.to_vec(), &edits), delays)
+        Outcome::Change(edits, delays)
     }
 }
 
@@ -180,7 +221,7 @@ impl Scene<'_> {
 }
 
 impl Block {
-    fn begin(first: Header, frame: &[u8]) -> Result<Self, Malformed> {
+    fn begin(first: Header, frame: &[u8]) -> Result<Self, Unread> {
         let content = frame::content(first, frame)?;
         let before = match first.kind {
             frame::PUSH_PROMISE => 4,
@@ -188,7 +229,7 @@ impl Block {
             _ => 0,
         };
         if content.len() < before {
-            return Err(Malformed);
+            return Err(Unread::Malformed);
         }
         let (prefix, fragment) = frame[content].split_at(before);
         let (prefix, fragment) = (Bytes::copy_from_slice(prefix), BytesMut::from(fragment));
@@ -196,24 +237,25 @@ impl Block {
     }
 }
 
-fn request_of(fields: &[Field]) -> Request<'_> {
+fn request_of(headers: &Headers) -> Request<'_> {
     let pseudo = |wanted: &[u8]| {
-        let value = fields.iter().find(|(name, _)| name == wanted).map_or(&[][..], |(_, value)| value);
+        let value = headers.iter().find(|(name, _)| *name == wanted).map_or(&[][..], |(_, value)| value);
         std::str::from_utf8(value).unwrap_or_default()
     };
     let (method, target) = (pseudo(b":method"), pseudo(b":path"));
-    let headers = fields.iter().filter_map(|(name, value)| match &name[..] {
-        b":authority" => Some((&b"host"[..], &value[..])),
+    let fields = headers.iter().filter_map(|(name, value)| match name {
+        b":authority" => Some((&b"host"[..], value)),
         name if name.starts_with(b":") => None,
-        name => Some((name, &value[..])),
+        name => Some((name, value)),
     });
-    Request { method, target, headers: headers.collect() }
+    Request { method, target, headers: fields.collect() }
 }
 
-fn edited(mut fields: Vec<Field>, edits: &[Edit]) -> Vec<Field> {
+/// The headers of the link's own answer, with `edits` made.
+fn edited(mut headers: Vec<(String, String)>, edits: &[Edit]) -> Vec<(String, String)> {
     for edit in edits {
-        fields.retain(|(name, _)| !name.eq_ignore_ascii_case(edit.name().as_bytes()));
-        fields.extend(edit.header().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())));
+        headers.retain(|(name, _)| !name.eq_ignore_ascii_case(edit.name()));
+        headers.extend(edit.header().map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
-    fields
+    headers
 }

@@ -48,7 +48,7 @@ async fn a_grpc_call_is_aborted_with_trailers_alone() {
     let answer = ask(&client, call().body(()).unwrap(), b"\0\0\0\0\x02hi".to_vec()).await;
     assert_eq!((answer.status, answer.body.len()), (200, 0));
     let header = |name: &str| answer.headers[name].to_str().unwrap();
-    assert_eq!(header("content-type"), "application/grpc");
+    assert_eq!(header("content-type"), "application/grpc+proto");
     assert_eq!((header("grpc-status"), header("grpc-message")), ("14", "out: 100%25 %C3%A9"));
     let plain = ask(&client, request("/shop.Stock/Get"), b"hi".to_vec()).await;
     assert_eq!((plain.status, &plain.body[..]), (200, &b"hi"[..]), "what is no gRPC call is left alone");

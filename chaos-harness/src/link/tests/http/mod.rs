@@ -1,12 +1,14 @@
 //! HTTP toxics, with real peers.
 
 use super::*;
-use crate::link::http::{GrpcCode, HeaderMatch, Http, HttpAction, Message, Part, RequestMatch};
+use crate::link::http::{Abort, GrpcCode, HeaderMatch, Http, HttpAction, Message, Part, RequestMatch};
 
+mod answers;
 mod bytes;
 mod h1;
 mod h1_toxics;
 mod h2;
+mod h2_order;
 mod h2_toxics;
 mod live;
 mod matching;
@@ -22,7 +24,7 @@ fn http_link_to(addr: SocketAddr) -> LinkProxy {
 }
 
 fn abort(status: u16) -> HttpAction {
-    HttpAction::Abort { status }
+    HttpAction::Abort(Abort::new(status))
 }
 
 fn delay(by: Duration) -> HttpAction {

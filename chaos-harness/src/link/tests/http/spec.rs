@@ -33,7 +33,7 @@ fn they_are_data_that_people_can_read() {
 fn unknown_words_are_errors() {
     for json in [
         r#"{"kind": "http"}"#,
-        r#"{"kind": "http", "act": {"abort": {"status": 503, "body": "x"}}}"#,
+        r#"{"kind": "http", "act": {"abort": {"status": 503, "text": "x"}}}"#,
         r#"{"kind": "http", "act": {"explode": {}}}"#,
         r#"{"kind": "http", "act": {"abort": {"status": 503}}, "when": {"verb": "GET"}}"#,
         r#"{"kind": "http", "act": {"grpc_abort": {"code": "TIRED"}}}"#,
