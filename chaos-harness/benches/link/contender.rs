@@ -116,12 +116,13 @@ impl Drop for Running {
     }
 }
 
-fn free_port() -> SocketAddr {
+/// An address on which nobody listens.
+pub fn free_port() -> SocketAddr {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap()
 }
 
 /// A child starts on the core of its parent's thread.
-fn on<T>(core: usize, spawn: impl FnOnce() -> T) -> T {
+pub fn on<T>(core: usize, spawn: impl FnOnce() -> T) -> T {
     cpu::pin(core);
     let spawned = spawn();
     cpu::pin(cpu::PEERS);
@@ -153,6 +154,11 @@ fn nginx(addr: SocketAddr, upstream: SocketAddr, folder: &Path) -> (Command, Str
 /// A link with a toxic, on `core`.
 pub fn toxic_link(upstream: SocketAddr, core: usize, toxic: &Toxic) -> Running {
     own_process(own::LINK, upstream, core, Some(serde_json::to_string(toxic).unwrap()))
+}
+
+/// A link declared HTTP, on `core`, with a rule or without.
+pub fn http_link(upstream: SocketAddr, core: usize, rule: Option<&Toxic>) -> Running {
+    own_process(own::HTTP_LINK, upstream, core, rule.map(|rule| serde_json::to_string(rule).unwrap()))
 }
 
 /// This program once more, in another role; it says where it listens.

@@ -5,7 +5,7 @@
 //! Each proxy is a process with one thread. Under load it has the second core, and who calls and who answers share
 //! the first; for one request at a time all share one core, since to wake a core that sleeps costs more than any proxy.
 //! Names of parts after `--` choose: requests, one, bulk, latency, bandwidth, through,
-//! connections.
+//! connections, h2.
 //! The contenders take turns, round after round, and each figure is the median of its rounds.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs, unreachable_pub, reason = "a program of its own")]
@@ -14,6 +14,7 @@ mod bandwidth;
 mod connections;
 mod contender;
 mod cpu;
+mod h2;
 mod own;
 mod rig;
 mod table;
@@ -44,6 +45,7 @@ fn main() {
     let bandwidth = wanted("bandwidth").then(measure_bandwidth);
     let through_latency = wanted("through").then(toxics::throughput_through_latency);
     let connections = wanted("connections").then(connections::measure);
+    let h2 = wanted("h2").then(h2::measure).flatten();
     write(&Results {
         requests_per_second: tables.requests.rows(),
         p99_us: tables.p99.rows(),
@@ -53,6 +55,7 @@ fn main() {
         bandwidth,
         through_latency,
         connections,
+        h2,
     });
 }
 
@@ -151,6 +154,7 @@ struct Results {
     bandwidth: Option<Vec<bandwidth::Row>>,
     through_latency: Option<f64>,
     connections: Option<connections::Connections>,
+    h2: Option<Vec<h2::Row>>,
 }
 
 fn write(results: &Results) {

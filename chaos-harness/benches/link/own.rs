@@ -1,14 +1,16 @@
 //! What this program does as a contender: a link, or the least that a proxy can be.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 
-use chaos_harness::link::{LinkProxy, Toxic};
+use chaos_harness::link::{LinkError, LinkProxy, Toxic};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 
 /// First argument of the process that runs the link.
 pub const LINK: &str = "--link-for-bench";
+/// First argument of the process that runs a link declared HTTP.
+pub const HTTP_LINK: &str = "--http-link-for-bench";
 /// First argument of the process that runs the floor.
 pub const FLOOR: &str = "--floor-for-bench";
 
@@ -18,7 +20,10 @@ pub fn play() -> bool {
     let role = arguments.next();
     let mut upstream = || arguments.next().unwrap().parse().unwrap();
     match role.as_deref() {
-        Some(LINK) => link(upstream(), arguments.next().map(|json| serde_json::from_str(&json).unwrap())),
+        Some(role @ (LINK | HTTP_LINK)) => {
+            let bind = if role == LINK { LinkProxy::bind } else { LinkProxy::bind_http };
+            link(bind, upstream(), arguments.next().map(|json| serde_json::from_str(&json).unwrap()));
+        }
         Some(FLOOR) => floor(upstream()),
         _ => return false,
     }
@@ -31,10 +36,10 @@ fn say(addr: SocketAddr) {
 }
 
 /// A link in front of `upstream`, on one thread, until standard input ends.
-fn link(upstream: SocketAddr, toxic: Option<Toxic>) {
+fn link(bind: fn(IpAddr, u64) -> Result<LinkProxy, LinkError>, upstream: SocketAddr, toxic: Option<Toxic>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let link = LinkProxy::bind("127.0.0.1".parse().unwrap(), 1).unwrap();
+        let link = bind("127.0.0.1".parse().unwrap(), 1).unwrap();
         link.set_upstream(Some(upstream));
         if let Some(toxic) = toxic {
             link.toxics().add("toxic", toxic).unwrap();

@@ -57,7 +57,7 @@ fn http() -> Entry {
     let http = || users().http();
     Entry::new(
         "HTTP and gRPC requests aborted, delayed, broken off, corrupted, rewritten, turned away",
-        "`.http().post(\"/reserve\").share(0.2).abort(503)`, `.delay(..)`, `.truncate(..)`, `.corrupt()`, \
+        "`.http().post(\"/reserve\").share(0.2).abort(503)`, `.delay(..)`, `.delay_request(..)`, `.truncate(..)`, `.corrupt()`, \
          `.set_header(..)`, `.rate_limit(10, 60.secs())`, `.grpc_abort(..)`; `.nth_of_trace(2)` picks one request of a \
          trace",
         [
