@@ -162,7 +162,7 @@ counters! {
     http_aborted,
     /// HTTP requests that a rate limit turned away.
     http_rate_limited,
-    /// HTTP responses that a toxic delayed.
+    /// HTTP requests and responses that a toxic delayed.
     http_delayed,
     /// HTTP responses that a toxic broke off.
     http_truncated,
