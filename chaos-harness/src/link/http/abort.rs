@@ -15,15 +15,6 @@ const BODY: usize = 16 << 10;
 ///
 /// Headers that say how long the body is, when it was sent and what becomes of the connection are added; so is a header
 /// that the status demands, such as `WWW-Authenticate` for 401.
-///
-/// ```
-/// use chaos_harness::fault::link;
-/// use chaos_harness::link::http::Abort;
-///
-/// let answer = Abort::new(503).header("retry-after", "5").body(r#"{"error": "overloaded"}"#, "application/json");
-/// let overloaded = link("order", "inventory").http().post("/reserve").abort(answer);
-/// assert_eq!(overloaded.fault.to_string(), "abort 503 on POST /reserve on order -> inventory");
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Abort {
@@ -50,6 +41,15 @@ impl Abort {
     }
 
     /// With this body of this media type, such as `application/json`.
+    ///
+    /// ```
+    /// use chaos_harness::fault::link;
+    /// use chaos_harness::link::http::Abort;
+    ///
+    /// let answer = Abort::new(503).header("retry-after", "5").body(r#"{"error": "overloaded"}"#, "application/json");
+    /// let overloaded = link("order", "inventory").http().post("/reserve").abort(answer);
+    /// assert_eq!(overloaded.fault.to_string(), "abort 503 on POST /reserve on order -> inventory");
+    /// ```
     pub fn body(mut self, body: impl Into<String>, media_type: impl Into<String>) -> Self {
         self.body = body.into();
         self.header("content-type", media_type)
