@@ -123,12 +123,12 @@ pub(super) fn set_stream(frame: &mut [u8], stream: u32) {
 
 /// What a `SETTINGS` frame says of one setting.
 pub(super) fn setting(frame: &[u8], wanted: u16) -> Option<u32> {
-    let settings = frame.get(HEADER..)?.chunks_exact(6);
+    let mut settings = frame.get(HEADER..)?.chunks_exact(6).rev();
     let read = |setting: &[u8]| {
         let (id, value) = (setting.first_chunk()?, setting.last_chunk()?);
         (u16::from_be_bytes(*id) == wanted).then(|| u32::from_be_bytes(*value))
     };
-    settings.filter_map(read).last()
+    settings.find_map(read)
 }
 
 /// By how much a `WINDOW_UPDATE` frame opens a window.
