@@ -98,7 +98,10 @@ pub fn hypothesis(input: TokenStream) -> TokenStream {
 /// | setting of a service | value | without it |
 /// |---|---|---|
 /// | `cargo` | `"package" / "binary"` of this workspace; one string where they have the same name | one of `cargo`, `image` and `program` is needed |
+/// | `manifest` | the manifest of another workspace whose package it is; an expression | this workspace |
+/// | `profile`, `features` | with which cargo builds it; expressions, as in `features: ["tracing"]` | `release`, the default ones |
 /// | `image` | the image that the docker runtime runs; an expression | what `cargo` says |
+/// | `platform` | of the image, such as `"linux/arm64"` | `DOCKER_DEFAULT_PLATFORM`, else the engine's own |
 /// | `program` | the executable that the process runtime runs; an expression | what `cargo` says |
 /// | `args` | `["a", value, 3]`, or an expression | none |
 /// | `env` | `{ KEY: value, "other.key": value }`; values are expressions | none |

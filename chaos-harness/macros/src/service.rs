@@ -11,9 +11,13 @@ use crate::name::Name;
 use crate::suggest;
 use crate::threshold::Time;
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 17] = [
     "cargo",
+    "manifest",
+    "profile",
+    "features",
     "image",
+    "platform",
     "program",
     "args",
     "env",

@@ -1,6 +1,7 @@
 //! Network faults inside a network namespace: nftables rules and queueing disciplines, over netlink.
 //!
-//! This is a part of `chaos-harness`, in a crate of its own so that the helper container can be built from little.
+//! This is a part of `chaos-harness`, in a crate of its own so that the helper program can be built from little: it is the
+//! build script of `chaos-harness`.
 //! Use the faults of `chaos-harness` rather than this crate.
 //!
 //! A [`Job`] is plain data. [`Job::perform`] does it in the network namespace of the calling thread;
@@ -10,6 +11,7 @@
 
 mod error;
 mod fresh;
+mod helper;
 mod interfaces;
 mod job;
 mod names;
@@ -23,6 +25,7 @@ mod rules;
 mod shaping;
 
 pub use error::NetnsError;
+pub use helper::helper;
 pub use job::{Done, Job};
 pub use names::{DelayedNames, NameDelay};
 pub use namespace::Namespace;

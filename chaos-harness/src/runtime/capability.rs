@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RuntimeKind {
-    /// Containers, through testcontainers.
+    /// Containers of a Docker engine.
     Docker,
     /// Child processes on loopback addresses.
     Process,

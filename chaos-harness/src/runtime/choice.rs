@@ -67,7 +67,10 @@ pub async fn choose(wanted: RuntimeChoice, id: &EnvironmentId) -> Result<(Box<dy
         RuntimeChoice::Only(RuntimeKind::Docker) => docker(id, "asked for").await,
         RuntimeChoice::Auto => match docker(id, "an engine answers").await {
             Err(
-                error @ (RuntimeError::NoEngine { .. } | RuntimeError::NotBuilt | RuntimeError::RemoteEngine { .. }),
+                error @ (RuntimeError::NoEngine { .. }
+                | RuntimeError::EngineAddress(_)
+                | RuntimeError::NotBuilt
+                | RuntimeError::RemoteEngine { .. }),
             ) => process(id, error.to_string()).await,
             other => other,
         },

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use chaos_harness_netns::NetnsError;
 use thiserror::Error;
 
-use super::RuntimeKind;
+use super::{EngineAddressError, RuntimeKind};
 use crate::safety::undo::UndoError;
 use crate::topology::InstanceId;
 
@@ -29,6 +29,9 @@ pub enum RuntimeError {
         /// What came back.
         reason: String,
     },
+    /// The engine's address makes no sense.
+    #[error(transparent)]
+    EngineAddress(#[from] EngineAddressError),
     /// The crate was built without the docker feature.
     #[error(
         "this build has no docker runtime; enable the `docker` feature of chaos-harness, or use CHAOS_RUNTIME=process"
@@ -103,6 +106,25 @@ pub enum RuntimeError {
         instance: InstanceId,
         /// What was to be done.
         action: &'static str,
+    },
+    /// A container that cannot be reached from this machine.
+    #[error(
+        "container `{container}` is in no network, so its port {port} cannot be reached; connect it to one, \
+         or publish the port"
+    )]
+    NoAddress {
+        /// Its name.
+        container: String,
+        /// The port of its service.
+        port: u16,
+    },
+    /// A container that is on somebody else's network, where a fault would hit both.
+    #[error("{instance} is on the network of {whose}, which a fault would hit as well; put the fault on a link to it")]
+    SharedNetwork {
+        /// The instance.
+        instance: InstanceId,
+        /// Whose network it is.
+        whose: String,
     },
     /// Another experiment is touching the container.
     #[error("container `{container}` is under another experiment; wait for its end, or `cargo xtask chaos-halt`")]
@@ -184,6 +206,27 @@ pub enum RuntimeError {
     /// Something in a network namespace could not be done.
     #[error(transparent)]
     Network(#[from] NetnsError),
+    /// A test that was built on another kind of machine, and without root.
+    #[error(
+        "this test was built for another kind of machine than it was built on, so it has no network helper; run it as \
+         root, or name an image with one in CHAOS_NETWORK_HELPER_IMAGE"
+    )]
+    NoNetworkHelper,
+    /// A binary for another platform than this machine's.
+    #[error(
+        "`{bin}` is built for {built}, and service `{service}` asks for {platform}; leave the platform out, or give the \
+         service an image"
+    )]
+    Platform {
+        /// The service.
+        service: String,
+        /// The binary.
+        bin: String,
+        /// What it was built for.
+        built: String,
+        /// What was asked for.
+        platform: String,
+    },
     /// No loopback network is free.
     #[error("no free network under 127.0.0.0/8 after {tried} tries; end other environments")]
     NoLoopback {

@@ -11,6 +11,7 @@ mod delayed_names;
 #[cfg(feature = "docker")]
 pub(crate) mod docker;
 pub(crate) mod docker_undo;
+mod engine_address;
 mod error;
 pub(crate) mod ledger;
 mod live;
@@ -34,6 +35,7 @@ use tokio::sync::broadcast;
 pub use capability::{Capability, RuntimeKind};
 pub use choice::{Choice, RuntimeChoice, choose};
 pub(crate) use delayed_names::DelayedNames;
+pub use engine_address::EngineAddressError;
 pub use error::RuntimeError;
 pub use live::{Descriptors, Process, ProcessUndo, TargetProcess};
 pub use resources::{

@@ -56,6 +56,22 @@ pub enum TopologyError {
         /// As given.
         folder: String,
     },
+    /// Settings of a build, where nothing is built.
+    #[error(
+        "service `{name}` has settings for cargo's build, but nothing for it to build; give it `.cargo(package, bin)`"
+    )]
+    NothingToBuild {
+        /// The service.
+        name: String,
+    },
+    /// Something that is no platform.
+    #[error("`{platform}` of service `{name}` is no platform; write one as `linux/arm64` or `linux/arm/v7`")]
+    BadPlatform {
+        /// The service.
+        name: String,
+        /// As given.
+        platform: String,
+    },
     /// Two equal links.
     #[error("link {link} is declared twice")]
     DuplicateLink {

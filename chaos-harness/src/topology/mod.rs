@@ -3,6 +3,7 @@
 //! A [`Topology`] is plain data. The `topology!` macro writes one as people draw it; the builder
 //! here is what the macro expands to.
 
+mod build;
 mod error;
 mod instance;
 mod link;
@@ -13,6 +14,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use build::Build;
 pub use error::TopologyError;
 pub use instance::InstanceId;
 pub use link::{Link, Protocol};

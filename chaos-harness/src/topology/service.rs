@@ -8,7 +8,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{InstanceId, TopologyError};
+use super::{Build, InstanceId, TopologyError};
 
 /// The most instances one service may have.
 const MAX_INSTANCES: u16 = 32;
@@ -33,6 +33,12 @@ pub struct Service {
     pub image: Option<Image>,
     /// What the process runtime runs.
     pub program: Option<Program>,
+    /// How binaries of a workspace are built.
+    #[serde(default, skip_serializing_if = "Build::is_default")]
+    pub build: Build,
+    /// The platform of its image, such as `linux/arm64`; `DOCKER_DEFAULT_PLATFORM`, else the engine's own, unless named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
     /// Arguments of the program or container.
     pub args: Vec<String>,
     /// Environment variables.
@@ -145,6 +151,8 @@ impl Service {
             name: name.into(),
             image: None,
             program: None,
+            build: Build::default(),
+            platform: None,
             args: Vec::new(),
             env: BTreeMap::new(),
             port: 8080,
@@ -157,7 +165,12 @@ impl Service {
         }
     }
 
-    /// Runs a binary of this workspace, on every runtime; its image is made locally.
+    /// Runs a binary of this workspace, on every runtime. It is built with the user's own settings of cargo: flags, linker,
+    /// target, environment.
+    ///
+    /// Its image is made locally. The binary is linked statically where it can be, and else goes with the libraries that
+    /// `ldd` names. The image has `/tmp`, the users `root` and `nobody`, and this machine's CA certificates and time zones
+    /// where it has any; no shell, and nothing else.
     #[must_use]
     pub fn cargo(mut self, package: impl Into<String>, bin: impl Into<String>) -> Self {
         let bin = CargoBin { package: package.into(), bin: bin.into() };
@@ -341,6 +354,7 @@ impl Service {
             (!self.env.is_empty(), "environment variables"),
             (self.instances > 1, "several instances"),
             (self.restart == RestartPolicy::Always, "a restart policy"),
+            (self.platform.is_some(), "a platform"),
         ];
         given.into_iter().find_map(|(is_given, what)| is_given.then_some(what))
     }
@@ -360,6 +374,7 @@ impl Service {
         if let (Some(Image::Existing(_)), Some(given)) = (&self.image, self.given_at_start()) {
             return Err(TopologyError::Existing { name: name(), given });
         }
+        self.validate_build()?;
         let no_folder = |folder: &str| !folder.starts_with('/') || folder.contains([':', ',']) || folder.len() < 2;
         let is_bad = |(folder, bytes): &(&String, &u64)| no_folder(folder) || **bytes < LEAST_VOLUME;
         if let Some((folder, bytes)) = self.volumes.iter().find(is_bad) {

@@ -1,18 +1,54 @@
 //! Our own connection to the engine.
 
-use bollard::Docker;
+use std::time::Duration;
 
-use crate::runtime::RuntimeError;
+use bollard::{API_DEFAULT_VERSION, Docker};
+use parking_lot::Mutex;
 
-/// Connects to `DOCKER_HOST` or the local socket, and settles on an API version that both sides speak.
+use super::endpoint::{self, Address, Endpoint, Source, Surroundings};
+use super::tls;
+use crate::progress;
+use crate::runtime::{EngineAddressError, RuntimeError};
+
+/// How long a request may take, in seconds.
+const TIMEOUT: u64 = 120;
+/// How long an engine may take for the first answer: an address where nobody is may swallow what is sent to it.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(15);
+
+/// Connects to the engine that the docker CLI would take, and settles on an API version that both sides speak.
 pub(super) async fn connect() -> Result<Docker, RuntimeError> {
-    let endpoint = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "the local socket".to_owned());
-    let no_engine = |error: bollard::errors::Error| RuntimeError::NoEngine {
-        endpoint: endpoint.clone(),
-        reason: innermost(&error),
+    connect_to(&of_this_process()?).await
+}
+
+/// Found once: what was begun at one engine is ended there, whatever context is chosen meanwhile.
+fn of_this_process() -> Result<Endpoint, EngineAddressError> {
+    static FOUND: Mutex<Option<Endpoint>> = Mutex::new(None);
+    let mut found = FOUND.lock();
+    if let Some(endpoint) = &*found {
+        return Ok(endpoint.clone());
+    }
+    let endpoint = endpoint::resolve(&Surroundings::here())?;
+    if endpoint.from == Source::Fallback {
+        progress::print(&format!("docker engine: {endpoint}"));
+    }
+    *found = Some(endpoint.clone());
+    Ok(endpoint)
+}
+
+pub(super) async fn connect_to(endpoint: &Endpoint) -> Result<Docker, RuntimeError> {
+    let no_engine = |reason: String| RuntimeError::NoEngine { endpoint: endpoint.to_string(), reason };
+    let docker = match &endpoint.address {
+        Address::Unix(socket) => Docker::connect_with_unix(&socket.to_string_lossy(), TIMEOUT, API_DEFAULT_VERSION),
+        Address::Tcp { authority, tls: None } => {
+            Docker::connect_with_http(&format!("tcp://{authority}"), TIMEOUT, API_DEFAULT_VERSION)
+        }
+        Address::Tcp { authority, tls: Some(tls) } => Ok(tls::client(authority, tls, TIMEOUT)?),
     };
-    let docker = Docker::connect_with_defaults().map_err(no_engine)?;
-    docker.negotiate_version().await.map_err(no_engine)
+    let docker = docker.map_err(|error| no_engine(innermost(&error)))?;
+    match tokio::time::timeout(ANSWERS_WITHIN, docker.negotiate_version()).await {
+        Ok(negotiated) => negotiated.map_err(|error| no_engine(innermost(&error))),
+        Err(_) => Err(no_engine(format!("no answer within {} s", ANSWERS_WITHIN.as_secs()))),
+    }
 }
 
 /// An [`RuntimeError::Engine`] for `action`, to be used with `map_err`.

@@ -1,57 +1,60 @@
 //! One container: what it is started with, and what the engine says of it.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
+use bollard::Docker;
 use bollard::models::{
-    ContainerInspectResponse, HostConfig, Mount, MountType, MountVolumeOptions, RestartPolicy as EnginePolicy,
-    RestartPolicyNameEnum,
+    ContainerCreateBody, ContainerInspectResponse, HostConfig, Mount, MountType, MountVolumeOptions,
+    RestartPolicy as EnginePolicy, RestartPolicyNameEnum,
 };
-use testcontainers::core::ImageExt;
-use testcontainers::{ContainerRequest, GenericImage};
+use bollard::query_parameters::CreateContainerOptionsBuilder;
 
-use crate::runtime::{EnvironmentId, InstanceSpec, State, Status};
+use super::client::engine;
+use super::sweep::remove_containers;
+use crate::runtime::{EnvironmentId, InstanceSpec, RuntimeError, State, Status};
 use crate::topology::{InstanceId, RestartPolicy};
 
 /// The label that names the instance of a container.
 pub(super) const LABEL_INSTANCE: &str = "chaos-harness.instance";
+/// The label that tells on which port the service of a container listens.
+pub(super) const LABEL_PORT: &str = "chaos-harness.port";
 
 /// The name of the container of an instance.
 pub(super) fn name(environment: &EnvironmentId, instance: &InstanceId) -> String {
     format!("{}-{instance}", environment.name())
 }
 
-/// What testcontainers is asked to start. No port is published: links go to the container's own address.
-pub(super) fn request(
+/// What the engine is asked to make. No port is published: links go to the container's own address.
+pub(super) fn body(
     environment: &EnvironmentId,
     network: &str,
     image: &str,
     spec: &InstanceSpec,
-) -> ContainerRequest<GenericImage> {
-    let (repository, tag) = split(image);
-    let restart = spec.service.restart;
+) -> ContainerCreateBody {
+    let service = &spec.service;
     let volume = |(folder, bytes): (&String, &u64)| (folder.clone(), format!("rw,size={bytes},mode=1777"));
-    let volumes: HashMap<String, String> = spec.service.volumes.iter().map(volume).collect();
-    let disks: Vec<Mount> = spec.service.disks.iter().map(|folder| disk(environment, folder)).collect();
-    let mut request = GenericImage::new(repository, tag)
-        .with_container_name(name(environment, &spec.id))
-        .with_network(network)
-        .with_labels(environment.labels())
-        .with_label(LABEL_INSTANCE, spec.id.to_string())
-        .with_cmd(spec.args.clone())
-        .with_hostname(spec.id.to_string())
-        .with_host_config_modifier(move |host: &mut HostConfig| {
-            host.publish_all_ports = Some(false);
-            host.port_bindings = None;
-            host.init = Some(true);
-            host.restart_policy = policy(restart);
-            host.mounts = Some(disks.clone()).filter(|disks| !disks.is_empty());
-            host.tmpfs = Some(volumes.clone()).filter(|volumes| !volumes.is_empty());
-        });
-    for (key, value) in &spec.env {
-        request = request.with_env_var(key, value);
+    let volumes: HashMap<String, String> = service.volumes.iter().map(volume).collect();
+    let disks: Vec<Mount> = service.disks.iter().map(|folder| disk(environment, folder)).collect();
+    let mut labels: HashMap<String, String> = environment.labels().into_iter().collect();
+    labels.insert(LABEL_INSTANCE.to_owned(), spec.id.to_string());
+    labels.insert(LABEL_PORT.to_owned(), service.port.to_string());
+    ContainerCreateBody {
+        image: Some(image.to_owned()),
+        hostname: Some(spec.id.to_string()),
+        cmd: Some(spec.args.clone()).filter(|args| !args.is_empty()),
+        env: Some(spec.env.iter().map(|(key, value)| format!("{key}={value}")).collect()),
+        labels: Some(labels),
+        host_config: Some(HostConfig {
+            network_mode: Some(network.to_owned()),
+            init: Some(true),
+            restart_policy: policy(service.restart),
+            mounts: Some(disks).filter(|disks| !disks.is_empty()),
+            tmpfs: Some(volumes).filter(|volumes| !volumes.is_empty()),
+            ..HostConfig::default()
+        }),
+        ..ContainerCreateBody::default()
     }
-    request
 }
 
 /// A volume of the engine that has no name and goes with its container.
@@ -74,24 +77,10 @@ fn policy(restart: RestartPolicy) -> Option<EnginePolicy> {
     }
 }
 
-/// `repository:tag`, where a registry's port is not taken for a tag.
-fn split(image: &str) -> (&str, &str) {
-    match image.rsplit_once(':') {
-        Some((repository, tag)) if !tag.contains('/') => (repository, tag),
-        _ => (image, "latest"),
-    }
-}
-
-/// The engine's words as a status; `port` is where the service listens.
-pub(super) fn status(details: &ContainerInspectResponse, network: &str, port: u16) -> Status {
+/// The engine's words as a status; `address` is where the service is reached.
+pub(super) fn status(details: &ContainerInspectResponse, address: Option<SocketAddr>) -> Status {
     let state = details.state.clone().unwrap_or_default();
     let running = state.running == Some(true) && state.restarting != Some(true);
-    let endpoints = details.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
-    let ip = endpoints.and_then(|networks| {
-        // A container that was there before is in networks of its own.
-        let endpoint = networks.get(network).or_else(|| networks.values().next())?;
-        endpoint.ip_address.as_deref()?.parse::<IpAddr>().ok()
-    });
     Status {
         state: match (running, state.paused) {
             (true, Some(true)) => State::Paused,
@@ -101,21 +90,24 @@ pub(super) fn status(details: &ContainerInspectResponse, network: &str, port: u1
                 oom: state.oom_killed == Some(true),
             },
         },
-        address: ip.filter(|_| running).map(|ip| SocketAddr::new(ip, port)),
+        address: address.filter(|_| running),
         pid: state.pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0),
         restarts: details.restart_count.and_then(|count| u32::try_from(count).ok()).unwrap_or_default(),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_port_is_no_tag() {
-        assert_eq!(split("postgres:16"), ("postgres", "16"));
-        assert_eq!(split("postgres"), ("postgres", "latest"));
-        assert_eq!(split("host:5000/postgres"), ("host:5000/postgres", "latest"));
-        assert_eq!(split("host:5000/postgres:16"), ("host:5000/postgres", "16"));
+/// Makes a container named `name` and starts it; one that does not start is removed again.
+pub(super) async fn start(
+    docker: &Docker,
+    name: &str,
+    platform: Option<&str>,
+    body: ContainerCreateBody,
+) -> Result<(), RuntimeError> {
+    let options = CreateContainerOptionsBuilder::new().name(name).platform(platform.unwrap_or_default()).build();
+    docker.create_container(Some(options), body).await.map_err(engine(format!("create container {name}")))?;
+    if let Err(error) = docker.start_container(name, None).await {
+        remove_containers(docker, &[name.to_owned()]).await?;
+        return Err(engine(format!("start container {name}"))(error));
     }
+    Ok(())
 }

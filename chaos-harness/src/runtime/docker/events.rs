@@ -9,14 +9,12 @@ use bollard::query_parameters::EventsOptionsBuilder;
 use futures::StreamExt;
 use tokio::sync::broadcast;
 
-use super::container::{self, LABEL_INSTANCE};
+use super::address;
+use super::container::{self, LABEL_INSTANCE, LABEL_PORT};
 use super::memory::OutOfMemory;
 use crate::runtime::session::LABEL_ENVIRONMENT;
 use crate::runtime::{Change, EnvironmentId, State, Status};
 use crate::topology::InstanceId;
-
-/// The label that tells on which port the service of a container listens.
-pub(super) const LABEL_PORT: &str = "chaos-harness.port";
 
 /// The pause before an engine that has ended its stream is asked again.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -67,7 +65,7 @@ impl Listener {
         }
         // The event says what happened; the inspection says where the container can be reached now.
         let details = self.docker.inspect_container(&container::name(&self.id, &instance), None).await.ok()?;
-        let mut status = container::status(&details, &self.network, port);
+        let mut status = container::status(&details, address::in_network(&details, &self.network, port));
         if action == "die" {
             // By the time of the inspection the engine may have started it again, of which the next event tells.
             let code = labels.get("exitCode").and_then(|code| code.parse().ok()).unwrap_or(-1);
@@ -82,4 +80,49 @@ fn instance(labels: &HashMap<String, String>) -> Option<(InstanceId, u16)> {
     let (service, ordinal) = labels.get(LABEL_INSTANCE)?.rsplit_once('-')?;
     let port = labels.get(LABEL_PORT)?.parse().ok()?;
     Some((InstanceId::new(service, ordinal.parse().ok()?), port))
+}
+
+/// A container that was there before, and whose instance it is.
+#[derive(Clone, Debug)]
+pub(super) struct Watch {
+    pub(super) id: InstanceId,
+    /// The environment's network.
+    pub(super) network: String,
+    pub(super) port: u16,
+}
+
+/// Sends a [`Change`] whenever `container` starts, ends, is paused, or joins or leaves a network.
+pub(super) async fn watch(docker: Docker, container: String, watch: Watch, changes: broadcast::Sender<Change>) {
+    let lives = ["start", "die", "pause", "unpause", "connect", "disconnect"].map(str::to_owned).to_vec();
+    let types = ["container", "network"].map(str::to_owned).to_vec();
+    let filters = HashMap::from([("type".to_owned(), types), ("event".to_owned(), lives)]);
+    loop {
+        let options = EventsOptionsBuilder::new().filters(&filters).build();
+        let mut events = Box::pin(docker.events(Some(options)));
+        while let Some(Ok(event)) = events.next().await {
+            let at = Instant::now();
+            if is_about(&event, &container)
+                && let Some(status) = watch.status(&docker, &container).await
+            {
+                // No receiver is no loss: nobody is interested yet.
+                let _ = changes.send(Change { id: watch.id.clone(), at, status });
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+impl Watch {
+    async fn status(&self, docker: &Docker, container: &str) -> Option<Status> {
+        let details = docker.inspect_container(container, None).await.ok()?;
+        let address = address::of_existing(docker, &details, &self.network, self.port).await.ok()?;
+        Some(container::status(&details, address))
+    }
+}
+
+/// An event of a network names the container among its attributes.
+fn is_about(event: &EventMessage, container: &str) -> bool {
+    let Some(actor) = &event.actor else { return false };
+    let named = actor.attributes.as_ref().and_then(|attributes| attributes.get("container"));
+    actor.id.as_deref() == Some(container) || named.is_some_and(|named| named == container)
 }

@@ -5,10 +5,14 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 
 use bollard::Docker;
+use tokio::sync::broadcast;
+use tokio::task::AbortHandle;
 
+use super::address;
 use super::client::{engine, status_code};
+use super::events::{self, Watch};
 use crate::folders::undo_dir;
-use crate::runtime::RuntimeError;
+use crate::runtime::{Change, RuntimeError};
 use crate::safety::{AllowList, undo};
 
 /// A container of somebody else, locked for this environment.
@@ -16,18 +20,33 @@ use crate::safety::{AllowList, undo};
 pub(super) struct Existing {
     /// The engine's id of it: a name may belong to another one later.
     pub(super) container: String,
+    /// Tells of changes in its life.
+    watch: AbortHandle,
     /// Unlocked when it is closed, at the latest by the kernel.
     _lock: File,
 }
 
-/// Looks the container up, and takes it for this environment.
-pub(super) async fn adopt(docker: &Docker, given: &str) -> Result<Existing, RuntimeError> {
+impl Drop for Existing {
+    fn drop(&mut self) {
+        self.watch.abort();
+    }
+}
+
+/// Looks the container up, and takes it for this environment. Changes in its life are told to `changes` from then on.
+pub(super) async fn adopt(
+    docker: &Docker,
+    given: &str,
+    watch: Watch,
+    changes: &broadcast::Sender<Change>,
+) -> Result<Existing, RuntimeError> {
     let details = match docker.inspect_container(given, None).await {
         Err(error) if status_code(&error) == Some(404) => {
             return Err(RuntimeError::NoContainer { container: given.to_owned() });
         }
         other => other.map_err(engine(format!("inspect container {given}")))?,
     };
+    let address = address::of_existing(docker, &details, &watch.network, watch.port).await?;
+    let is_running = details.state.as_ref().and_then(|state| state.running) == Some(true);
     let (id, name) = (details.id.unwrap_or_default(), details.name.unwrap_or_default());
     let name = name.trim_start_matches('/');
     let allowed = AllowList::read().map_err(RuntimeError::io("read the allow-list"))?;
@@ -39,7 +58,11 @@ pub(super) async fn adopt(docker: &Docker, given: &str) -> Result<Existing, Runt
     if undo::names(&undo_dir(), &id).map_err(RuntimeError::io("read the undo logs"))? {
         return Err(RuntimeError::Taken { container: name.to_owned() });
     }
-    Ok(Existing { _lock: lock, container: id })
+    if is_running && address.is_none() {
+        return Err(RuntimeError::NoAddress { container: name.to_owned(), port: watch.port });
+    }
+    let watch = tokio::spawn(events::watch(docker.clone(), id.clone(), watch, changes.clone())).abort_handle();
+    Ok(Existing { _lock: lock, watch, container: id })
 }
 
 /// Takes the lock that every harness on this machine takes before it touches the container.

@@ -12,7 +12,6 @@ use super::client::{connect, engine, status_code};
 use super::sweep::remove_containers;
 use super::{artifact, image};
 use crate::runtime::RuntimeError;
-use crate::topology::CargoBin;
 
 /// Names the image of the helper; one is built when it is not set.
 const IMAGE: &str = "CHAOS_NETWORK_HELPER_IMAGE";
@@ -25,16 +24,20 @@ pub(super) fn is_demanded() -> bool {
     std::env::var_os(DEMANDED).is_some()
 }
 
+/// The helper: the build script of this crate, which is copied here. Empty where it was built for another machine.
+const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/chaos-network-helper"));
+
 /// The image of the helper, made ready.
 pub(super) async fn ready(docker: &Docker) -> Result<String, RuntimeError> {
-    if let Ok(name) = std::env::var(IMAGE) {
-        return image::named(docker, &name).await;
+    if let Some(name) = std::env::var(IMAGE).ok().filter(|name| !name.is_empty()) {
+        return image::named(docker, &name, None).await;
     }
-    let bin = CargoBin { package: "chaos-harness-netns".to_owned(), bin: "chaos-network-helper".to_owned() };
-    let building = bin.clone();
-    let built = tokio::task::spawn_blocking(move || artifact::build(&building)).await;
-    let executable = built.map_err(engine("finish a build"))??;
-    image::of_binary(docker, &bin, &executable).await
+    if PROGRAM.is_empty() {
+        return Err(RuntimeError::NoNetworkHelper);
+    }
+    let unpacked = tokio::task::spawn_blocking(|| artifact::unpack("chaos-network-helper", PROGRAM)).await;
+    let program = unpacked.map_err(engine("finish unpacking the network helper"))??;
+    image::of_executable(docker, "network-helper", &program).await
 }
 
 /// Does `job` in the network of `container`, in a container that carries `labels` and is then removed.
@@ -108,5 +111,28 @@ pub(super) fn outcome_of(text: &str) -> Result<Done, RuntimeError> {
     match outcome {
         Ok(outcome) => Ok(outcome?),
         Err(_) => Err(RuntimeError::Engine { action: "run the network helper".to_owned(), reason: text.to_owned() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// Without cargo, a compiler or the sources: nothing but what the library carries.
+    #[test]
+    fn the_helper_is_carried_along_and_does_what_it_is_told() {
+        let program = artifact::unpack("chaos-network-helper", PROGRAM).unwrap();
+        let told = |job: &str| Command::new(&program).arg(job).env_clear().output().unwrap();
+        let job = serde_json::to_string(&Job::Count { table: "chaos_no_such_table".to_owned() }).unwrap();
+        let said = told(&job).stdout;
+        // Whoever is not root is refused by the kernel, which is an outcome as well.
+        match outcome_of(&String::from_utf8(said).unwrap()) {
+            Ok(done) => assert_eq!(done, Done::Nothing),
+            Err(RuntimeError::Network(_)) => assert!(!rustix::process::geteuid().is_root()),
+            Err(error) => panic!("{error}"),
+        }
+        assert!(!told("no job").status.success());
     }
 }

@@ -1,11 +1,12 @@
-//! Targets as containers, through testcontainers; one labelled network per environment.
-//!
-//! testcontainers creates and starts the containers. What it does not do - own networks with labels,
-//! the negotiated API version, events, a tear-down in parallel - goes through our own client.
+//! Targets as containers of a Docker engine; one labelled network per environment.
 
+mod address;
 mod cgroup;
 mod client;
+mod config;
 mod container;
+mod credentials;
+mod endpoint;
 mod ends;
 mod events;
 mod existing;
@@ -13,14 +14,19 @@ mod helper;
 mod image;
 mod kill;
 mod leased;
+mod libraries;
 mod memory;
 mod network;
 mod offline;
+mod platform;
 mod pressure;
+mod reference;
 mod resources;
+mod rootfs;
 mod stand_in;
 mod sweep;
 mod throttle;
+mod tls;
 mod undo;
 
 use std::collections::{BTreeMap, HashMap};
@@ -33,29 +39,29 @@ use bollard::Docker;
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::LogsOptionsBuilder;
 use futures::TryStreamExt;
-use futures::future::join_all;
-use testcontainers::core::ImageExt;
-use testcontainers::runners::AsyncRunner;
-use testcontainers::{ContainerAsync, GenericImage};
 use tokio::sync::{RwLock, broadcast};
 use tokio::task::JoinHandle;
 
 pub(crate) use helper::perform;
 pub(crate) use leased::{Leased, delay_names};
+#[cfg(test)]
+pub(super) use libraries::of as libraries_of;
 pub(super) use sweep::{remove_environment, sweep};
 pub(crate) use undo::undo;
 
+use self::address::NetworkMode;
 use self::client::{connect, engine};
 use self::existing::Existing;
 use self::throttle::Throttle;
+use super::artifact::{self, Linking};
 use super::{
     Change, EnvironmentId, InstanceSpec, Killed, Process, Resource, Resources, Runtime, RuntimeError, RuntimeKind,
-    Signal, Signalled, Status, TargetNetwork, TargetProcess, Wont, artifact,
+    Signal, Signalled, Status, TargetNetwork, TargetProcess, Wont,
 };
 use crate::runtime::docker_undo::DockerUndo;
 use crate::runtime::ledger::Ledger;
 use crate::safety::undo::{UndoLog, UndoStep};
-use crate::topology::{Image, InstanceId, Topology};
+use crate::topology::{Image, InstanceId, Service, Topology};
 
 /// An environment of containers.
 #[derive(Debug)]
@@ -66,7 +72,8 @@ pub(crate) struct DockerRuntime {
     network: network::Network,
     /// Image names by service, filled in by `prepare`.
     images: Mutex<BTreeMap<String, String>>,
-    instances: Arc<Mutex<HashMap<InstanceId, Instance>>>,
+    /// The port of each instance that was started.
+    instances: Arc<Mutex<HashMap<InstanceId, u16>>>,
     /// Containers that were there before.
     existing: Mutex<BTreeMap<InstanceId, Existing>>,
     /// Held for reading by every start, so that `destroy` waits for those whose caller has gone away.
@@ -80,14 +87,6 @@ pub(crate) struct DockerRuntime {
     paces: tokio::sync::Mutex<Ledger<Throttle>>,
     out_of_memory: memory::OutOfMemory,
     stand_ins: stand_in::StandIns,
-}
-
-/// A started instance; testcontainers' handle removes the container when it is dropped.
-#[derive(Debug)]
-struct Instance {
-    port: u16,
-    /// None for a container that was there before.
-    container: Option<ContainerAsync<GenericImage>>,
 }
 
 impl DockerRuntime {
@@ -132,43 +131,62 @@ impl DockerRuntime {
         existing.get(id).map_or_else(|| container::name(&self.id, id), |existing| existing.container.clone())
     }
 
+    fn is_existing(&self, id: &InstanceId) -> bool {
+        self.existing.lock().unwrap_or_else(PoisonError::into_inner).contains_key(id)
+    }
+
     /// Refuses what a container that was there before could not be brought back from.
     fn only_ours(&self, id: &InstanceId, action: &'static str) -> Result<(), RuntimeError> {
-        let existing = self.existing.lock().unwrap_or_else(PoisonError::into_inner);
-        if existing.contains_key(id) {
+        if self.is_existing(id) {
             return Err(RuntimeError::NotOnExisting { instance: id.clone(), action });
         }
         Ok(())
     }
 
+    /// Refuses a fault in a network that others are in as well: the machine's, or another container's.
+    async fn only_its_own_network(&self, id: &InstanceId) -> Result<(), RuntimeError> {
+        let whose = match NetworkMode::of(&self.inspect(id).await?) {
+            NetworkMode::Own => return Ok(()),
+            NetworkMode::Host => "this machine".to_owned(),
+            NetworkMode::Container(other) => format!("container {other}"),
+        };
+        Err(RuntimeError::SharedNetwork { instance: id.clone(), whose })
+    }
+
     /// Takes a container that is there already for `spec`.
     async fn adopt(&self, container: &str, spec: &InstanceSpec) -> Result<(), RuntimeError> {
-        let existing = existing::adopt(&self.docker, container).await?;
+        let port = spec.service.port;
+        let watch = events::Watch { id: spec.id.clone(), network: self.network.name.clone(), port };
+        let existing = existing::adopt(&self.docker, container, watch, &self.changes).await?;
         self.existing.lock().unwrap_or_else(PoisonError::into_inner).insert(spec.id.clone(), existing);
-        let instance = Instance { port: spec.service.port, container: None };
-        self.instances.lock().unwrap_or_else(PoisonError::into_inner).insert(spec.id.clone(), instance);
+        self.instances.lock().unwrap_or_else(PoisonError::into_inner).insert(spec.id.clone(), port);
         Ok(())
     }
 
     fn port(&self, id: &InstanceId) -> Result<u16, RuntimeError> {
         let instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
-        let instance = instances.get(id).ok_or_else(|| RuntimeError::UnknownInstance { instance: id.clone() })?;
-        Ok(instance.port)
+        instances.get(id).copied().ok_or_else(|| RuntimeError::UnknownInstance { instance: id.clone() })
     }
 
     async fn inspect(&self, id: &InstanceId) -> Result<ContainerInspectResponse, RuntimeError> {
         self.docker.inspect_container(&self.name(id), None).await.map_err(engine(format!("inspect {id}")))
     }
 
-    async fn image(&self, image: &Image) -> Result<String, RuntimeError> {
+    async fn image(&self, service: &Service) -> Result<String, RuntimeError> {
+        let image = service.image.as_ref().ok_or_else(|| RuntimeError::NothingToRun {
+            service: service.name.clone(),
+            runtime: RuntimeKind::Docker,
+            hint: "`.image(...)` or `.cargo(package, bin)`",
+        })?;
         match image {
             Image::Existing(name) => Ok(name.clone()),
-            Image::Named(name) => image::named(&self.docker, name).await,
+            Image::Named(name) => image::named(&self.docker, name, platform::of(service).as_deref()).await,
             Image::Cargo(bin) => {
-                let building = bin.clone();
-                let built = tokio::task::spawn_blocking(move || artifact::build(&building)).await;
-                let executable = built.map_err(engine("finish a build"))??;
-                image::of_binary(&self.docker, bin, &executable).await
+                platform::check_own(service, bin)?;
+                let (building, settings) = (bin.clone(), service.build.clone());
+                let build = move || artifact::build(&building, &settings, Linking::Static);
+                let executable = tokio::task::spawn_blocking(build).await.map_err(engine("finish a build"))??;
+                image::of_executable(&self.docker, &format!("{}-{}", bin.package, bin.bin), &executable).await
             }
         }
     }
@@ -214,18 +232,16 @@ impl Runtime for DockerRuntime {
 
     async fn prepare(&self, topology: &Topology) -> Result<(), RuntimeError> {
         let mut names: BTreeMap<String, String> = BTreeMap::new();
-        let mut known: Vec<(&Image, String)> = Vec::new();
+        let mut known: Vec<(&Service, String)> = Vec::new();
         for service in topology.services.values() {
-            let image = service.image.as_ref().ok_or_else(|| RuntimeError::NothingToRun {
-                service: service.name.clone(),
-                runtime: RuntimeKind::Docker,
-                hint: "`.image(...)` or `.cargo(package, bin)`",
-            })?;
-            let name = match known.iter().find(|(other, _)| *other == image) {
-                Some((_, name)) => name.clone(),
-                None => self.image(image).await?,
+            let is_same = |other: &Service| {
+                (&other.image, &other.build, &other.platform) == (&service.image, &service.build, &service.platform)
             };
-            known.push((image, name.clone()));
+            let name = match known.iter().find(|(other, _)| is_same(other)) {
+                Some((_, name)) => name.clone(),
+                None => self.image(service).await?,
+            };
+            known.push((service, name.clone()));
             names.insert(service.name.clone(), name);
         }
         *self.images.lock().unwrap_or_else(PoisonError::into_inner) = names;
@@ -240,15 +256,14 @@ impl Runtime for DockerRuntime {
             return self.adopt(container, spec).await;
         }
         let port = spec.service.port;
-        let request = container::request(&self.id, &self.network.name, image, spec);
-        let request = request.with_label(events::LABEL_PORT, port.to_string());
-        let (id, instances) = (spec.id.clone(), self.instances.clone());
+        let (name, body) = (self.name(&spec.id), container::body(&self.id, &self.network.name, image, spec));
+        let (id, instances, docker) = (spec.id.clone(), self.instances.clone(), self.docker.clone());
+        let platform = platform::of_container(&spec.service);
         let starting = self.starting.clone().read_owned().await;
         // A task of its own: a start that is cancelled between two requests would leave a container that nobody knows.
         let start = tokio::spawn(async move {
-            let container = request.start().await.map_err(engine(format!("start {id}")))?;
-            let mut instances = instances.lock().unwrap_or_else(PoisonError::into_inner);
-            instances.insert(id, Instance { port, container: Some(container) });
+            container::start(&docker, &name, platform.as_deref(), body).await?;
+            instances.lock().unwrap_or_else(PoisonError::into_inner).insert(id, port);
             drop(starting);
             Ok(())
         });
@@ -304,7 +319,13 @@ impl Runtime for DockerRuntime {
 
     async fn status(&self, id: &InstanceId) -> Result<Status, RuntimeError> {
         let port = self.port(id)?;
-        Ok(container::status(&self.inspect(id).await?, &self.network.name, port))
+        let details = self.inspect(id).await?;
+        let network = &self.network.name;
+        let address = match self.is_existing(id) {
+            true => address::of_existing(&self.docker, &details, network, port).await?,
+            false => address::in_network(&details, network, port),
+        };
+        Ok(container::status(&details, address))
     }
 
     async fn logs(&self, id: &InstanceId, lines: usize) -> Result<Vec<String>, RuntimeError> {
@@ -321,6 +342,7 @@ impl Runtime for DockerRuntime {
             return Err(RuntimeError::NotRunning { instance: id.clone(), action: "reached in its network" });
         };
         let container = self.container(id).await?;
+        self.only_its_own_network(id).await?;
         let entered =
             if helper::is_demanded() || !kill::is_of(pid, &container) { None } else { TargetNetwork::of_process(pid) };
         match entered {
@@ -355,13 +377,8 @@ impl Runtime for DockerRuntime {
         self.listener.abort();
         self.stand_ins.call_off_all().await;
         drop(self.starting.write().await);
-        let handles: Vec<Instance> = {
-            let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
-            instances.drain().map(|(_, instance)| instance).collect()
-        };
-        join_all(handles.into_iter().filter_map(|instance| instance.container).map(ContainerAsync::rm)).await;
-
-        // By label, for whatever a cancelled start left, and for what the handles could not remove.
+        self.instances.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        // By label, so that what a cancelled start left goes as well.
         sweep::remove_labelled(&self.docker, self.id.name()).await?;
         // What is left to undo was done to containers that stay.
         self.undo.revert().await?;

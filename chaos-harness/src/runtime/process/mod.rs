@@ -23,9 +23,10 @@ use tokio::sync::broadcast;
 use self::loopback::Loopback;
 use self::supervisor::{Supervised, Wish};
 pub(super) use self::sweep::{remove_environment, sweep};
+use super::artifact::{self, Linking};
 use super::{
     Change, EnvironmentId, InstanceSpec, Killed, Process, Runtime, RuntimeError, RuntimeKind, Signal, Signalled, State,
-    Status, TargetProcess, Wont, artifact,
+    Status, TargetProcess, Wont,
 };
 use crate::safety::undo::UndoLog;
 use crate::topology::{InstanceId, Program, Topology};
@@ -99,8 +100,9 @@ impl Runtime for ProcessRuntime {
             let path = match &service.program {
                 Some(Program::Path(path)) => path.clone(),
                 Some(Program::Cargo(bin)) => {
-                    let building = bin.clone();
-                    let build = tokio::task::spawn_blocking(move || artifact::build(&building)).await;
+                    let (bin, settings) = (bin.clone(), service.build.clone());
+                    let build =
+                        tokio::task::spawn_blocking(move || artifact::build(&bin, &settings, Linking::Usual)).await;
                     build.map_err(|error| RuntimeError::io("finish a build")(error.into()))??
                 }
                 None => {

@@ -1,4 +1,5 @@
-//! The helper: does one job, given as JSON, in the network namespace in which it was started, and prints what came of it.
+//! The helper program: does one job, given as JSON, in the network namespace in which it was started, and prints what
+//! came of it.
 //!
 //! `delay-names` and a delay instead has it hold questions back until its standard input ends. For each line that it reads
 //! there it prints how many they are.
@@ -7,11 +8,14 @@
 use std::io::{BufRead, stdin};
 use std::sync::atomic::Ordering;
 
-use chaos_harness_netns::{Done, Job, NameDelay};
+use crate::{Done, Job, NameDelay};
 
-fn main() -> std::io::Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.as_slice() {
+/// Does what the arguments say.
+///
+/// # Errors
+/// Arguments that make no sense, or an output that nobody reads. What came of a job is printed, errors as well.
+pub fn helper(arguments: &[String]) -> std::io::Result<()> {
+    match arguments {
         [word, delay] if word == "delay-names" => delay_names(&serde_json::from_str(delay)?),
         arguments => {
             let job: Job = serde_json::from_str(arguments.first().map_or("", String::as_str))?;
