@@ -4,6 +4,8 @@ use std::fmt::{self, Debug, Display};
 use std::time::Duration;
 
 use crate::hypothesis::{Comparison, Hypothesis, Measure, Scope, Threshold, Verdict};
+use crate::runtime::Missing;
+use crate::shortage::Shortage;
 
 pub use crate::test_run::run_test;
 
@@ -36,11 +38,25 @@ pub struct TestSettings {
 }
 
 /// Why a test fails. The test harness prints the `Debug` form, so that is the message itself.
-pub struct Failure(pub(crate) String);
+pub struct Failure {
+    text: String,
+    missing: Option<Missing>,
+}
+
+impl Failure {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), missing: None }
+    }
+
+    /// Whether the test cannot be run here, and is not meant to be.
+    pub(crate) fn is_not_run(&self) -> bool {
+        self.missing.is_some_and(|missing| !missing.is_demanded())
+    }
+}
 
 impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -67,7 +83,7 @@ impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> Outcome for Result<Verdi
     fn into_result(self) -> Result<(), Failure> {
         match self {
             Ok(Verdict::Upheld) => Ok(()),
-            Ok(verdict) => Err(Failure(verdict.to_string())),
+            Ok(verdict) => Err(Failure::new(verdict.to_string())),
             Err(error) => Err(failed(error)),
         }
     }
@@ -80,11 +96,11 @@ impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> Outcome for Result<(), E
 }
 
 fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failure {
-    Failure(chain(error.into().as_ref()))
-}
-
-/// The error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    let error = error.into();
+    let causes = || std::iter::successors(Some(error.as_ref() as &(dyn std::error::Error + 'static)), |it| it.source());
+    let missing = causes().find_map(|cause| cause.downcast_ref::<crate::Error>()?.missing());
+    // The error with its causes, and with what can be done where something ran short.
+    let shortage = Shortage::behind(error.as_ref()).map(|shortage| format!("; {shortage}")).unwrap_or_default();
+    let text = causes().map(ToString::to_string).collect::<Vec<_>>().join(": ") + &shortage;
+    Failure { text, missing }
 }

@@ -9,7 +9,7 @@ use crate::hypothesis::HypothesisError;
 use crate::journal::JournalError;
 use crate::load::LoadError;
 use crate::load::probe::ProbeError;
-use crate::runtime::RuntimeError;
+use crate::runtime::{Missing, RuntimeError};
 use crate::topology::TopologyError;
 
 /// Why an experiment could not be carried out.
@@ -76,6 +76,20 @@ pub enum Error {
     /// Something of the user's own.
     #[error(transparent)]
     Other(#[from] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// What this runtime or this machine has not that the experiment takes, so that nothing can be said of the system
+    /// here. Such a test is shown as not run.
+    pub(crate) fn missing(&self) -> Option<Missing> {
+        match self {
+            Self::Runtime(error)
+            | Self::Environment(EnvironmentError::Runtime(error))
+            | Self::Fault(FaultError::Runtime(error)) => error.missing(),
+            Self::Fault(FaultError::NotCapable { .. } | FaultError::Kernel { .. }) => Some(Missing::Ability),
+            _ => None,
+        }
+    }
 }
 
 /// The result of a chaos test.

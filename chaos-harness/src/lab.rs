@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::error::Result;
 use crate::experiment::{Experiment, Plan, Session, Steps};
-use crate::journal::{Journal, Problem, TestRef, Writer};
+use crate::journal::{Journal, Record, TestRef, Writer};
 use crate::runtime::{Runtime, RuntimeChoice};
 use crate::topology::Topology;
 
@@ -156,15 +156,15 @@ impl Lab {
     }
 
     /// Ends the experiments that the test has begun and not ended, because of this.
-    pub(crate) async fn end_unfinished(&self, reason: &str) {
+    pub(crate) async fn end_unfinished(&self, why: &Record) {
         loop {
             let Some(steps) = self.dropped.lock().pop() else { break };
-            steps.abandon(reason).await;
+            steps.abandon(why.clone()).await;
         }
         // Of what was dropped while it started or ended, only the journal is left.
         let begun = std::mem::take(&mut *self.begun.lock());
         for Begun { partial, .. } in begun.into_values() {
-            match Writer::complete_for(&partial, Problem::Error { reason: reason.to_owned() }) {
+            match Writer::complete_for(&partial, why.clone()) {
                 Ok(journal) => self.finished(journal),
                 Err(error) => tracing::error!(%error, "the journal of an experiment that was dropped is not completed"),
             }

@@ -74,6 +74,7 @@ mod progress;
 pub mod report;
 pub mod runtime;
 pub mod safety;
+mod shortage;
 mod test_run;
 pub mod topology;
 #[cfg(feature = "toxiproxy")]

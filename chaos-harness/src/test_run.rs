@@ -10,12 +10,14 @@ use futures::FutureExt;
 
 use crate::__private::{Failure, Outcome, TestSettings};
 use crate::folders::journal_dir;
-use crate::journal::TestRef;
+use crate::journal::{Problem, Record, TestRef};
 use crate::lab::{Lab, Settings};
+use crate::progress;
 use crate::report::text::{self, Style};
 use crate::runtime::RuntimeChoice;
 use crate::safety::guard;
 use crate::safety::halt::{self, Running};
+use crate::shortage;
 
 /// Runs the body of a chaos test on a multi-thread runtime of its own.
 ///
@@ -28,11 +30,12 @@ where
     T: Outcome,
 {
     guard::stand();
+    shortage::raise_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure(format!("no runtime for the test: {error}")))?;
+    let runtime = runtime.map_err(|error| Failure::new(format!("no runtime for the test: {error}")))?;
     let settings = read(&settings)?;
     guard::allow(&settings.test.test);
-    let Some(running) = Running::begin() else { return Err(Failure("not begun: halted".to_owned())) };
+    let Some(running) = Running::begin() else { return Err(Failure::new("not begun: halted")) };
     let lab = Lab::new(settings);
     let (end, left) = runtime.block_on(async {
         let end = tokio::select! {
@@ -42,7 +45,7 @@ where
         };
         // Somebody waits for the end of a process that was halted.
         let patience = if matches!(end, End::Halted) { LAST_STEPS } else { Duration::MAX };
-        if tokio::time::timeout(patience, lab.end_unfinished(&end.to_string())).await.is_err() {
+        if tokio::time::timeout(patience, lab.end_unfinished(&end.record())).await.is_err() {
             tracing::warn!("experiments were taken away before they had ended");
         }
         (end, lab.clean_up().await)
@@ -54,9 +57,13 @@ where
     match end {
         End::Passed => sound,
         End::Panicked(panic) => resume_unwind(panic),
+        End::Failed(failure) if failure.is_not_run() => {
+            progress::print(&format!("not run: {}: {failure}", lab.test_name()));
+            sound
+        }
         End::Failed(failure) => Err(explain(&lab, failure)),
-        End::TookTooLong(_) => Err(explain(&lab, Failure(end.to_string()))),
-        End::Halted => Err(Failure(end.to_string())),
+        End::TookTooLong(_) => Err(explain(&lab, Failure::new(end.to_string()))),
+        End::Halted => Err(Failure::new(end.to_string())),
     }
 }
 
@@ -78,6 +85,16 @@ impl End {
             Ok(Ok(())) => Self::Passed,
             Ok(Err(failure)) => Self::Failed(failure),
             Err(panic) => Self::Panicked(panic),
+        }
+    }
+}
+
+impl End {
+    /// The same, for the journal of such an experiment.
+    fn record(&self) -> Record {
+        match self {
+            Self::Failed(failure) if failure.is_not_run() => Record::NotRun(failure.to_string()),
+            end => Record::Problem(Problem::Error { reason: end.to_string() }),
         }
     }
 }
@@ -108,7 +125,7 @@ fn read(settings: &TestSettings) -> Result<Settings, Failure> {
         Ok(name) if !name.is_empty() => name,
         _ => settings.runtime.unwrap_or("auto").to_owned(),
     };
-    let runtime: RuntimeChoice = runtime.parse().map_err(|error| Failure(format!("{error}")))?;
+    let runtime: RuntimeChoice = runtime.parse().map_err(|error| Failure::new(format!("{error}")))?;
     // Under libtest the thread has the test's full name, with the case where rstest makes several of one.
     let of_attribute = settings.name.split_once("::").map_or(settings.name, |(_, test)| test);
     let thread = std::thread::current();
@@ -132,9 +149,9 @@ fn read(settings: &TestSettings) -> Result<Settings, Failure> {
 /// `CHAOS_SEED`, else that of the attribute, else one that is drawn.
 fn seed(of_attribute: Option<u64>) -> Result<u64, Failure> {
     match std::env::var("CHAOS_SEED") {
-        Ok(text) => {
-            text.parse().map_err(|_| Failure(format!("CHAOS_SEED is `{text}`, which is no number from 0 to 2^64 - 1")))
-        }
+        Ok(text) => text
+            .parse()
+            .map_err(|_| Failure::new(format!("CHAOS_SEED is `{text}`, which is no number from 0 to 2^64 - 1"))),
         Err(_) => Ok(of_attribute.unwrap_or_else(rand::random)),
     }
 }
@@ -142,15 +159,20 @@ fn seed(of_attribute: Option<u64>) -> Result<u64, Failure> {
 /// Fails a test whose experiments left something behind or could not undo a fault, whatever the verdict.
 fn check(lab: &Lab, left: &[String]) -> Result<(), Failure> {
     let journals = lab.journals();
-    let problems = journals.iter().flat_map(|journal| journal.problems.iter().map(ToString::to_string));
+    let problems = journals.iter().flat_map(|journal| {
+        // The verdict is told though the experiment as a whole failed.
+        let verdict = journal.verdict.as_ref().filter(|_| !journal.problems.is_empty());
+        let verdict = verdict.map(|verdict| format!("{}: {verdict}, but", journal.name()));
+        verdict.into_iter().chain(journal.problems.iter().map(ToString::to_string))
+    });
     let problems: Vec<String> = problems.chain(left.iter().cloned()).collect();
-    if problems.is_empty() { Ok(()) } else { Err(Failure(problems.join("\n"))) }
+    if problems.is_empty() { Ok(()) } else { Err(Failure::new(problems.join("\n"))) }
 }
 
 /// The failure with everything that helps to understand it: the last experiment is the one that failed.
 fn explain(lab: &Lab, failure: Failure) -> Failure {
     match lab.journals().last() {
-        Some(journal) => Failure(format!("{failure}\n\n{}", text::failure(journal, style()))),
+        Some(journal) => Failure::new(format!("{failure}\n\n{}", text::failure(journal, style()))),
         None => failure,
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chaos_harness::Lab;
 use chaos_harness::hypothesis::{Aborted, Comparison, Hypothesis, HypothesisError, Measure, Scope, Threshold, Verdict};
-use chaos_harness::topology::{Protocol, Service, Topology};
+use chaos_harness::topology::{Protocol, RestartPolicy, Service, Topology};
 use chaos_harness::{chaos_test, hypothesis, topology};
 use rstest::{fixture, rstest};
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -117,7 +117,9 @@ fn a_topology_is_what_the_builder_makes() {
         }
         order { image: "shop/order", cargo: "shop"; args: std::env::args().take(0) },
         "order-db" { image: image, program: "postgres", args: [], port: 5432, health: tcp, restart: never };
-        type { program: "/bin/true", udp_port: 53, control_port: 9100 }
+        type { program: "/bin/true", udp_port: 53, control_port: 9100, restart: on_failure(3), stop_grace: 10s }
+        cache { image: "redis:7", entrypoint: ["redis-server"], args: ["--port", 6379], init: false, restart: on_failure }
+        lock { image: "etcd:3", restart: unless_stopped }
         gateway -> order: http, type: udp, type; order -> "order-db"; type -> gateway: tcp,
         users -> gateway: http
     };
@@ -138,7 +140,23 @@ fn a_topology_is_what_the_builder_makes() {
         )
         .service(Service::new("order").cargo("shop", "shop").image("shop/order"))
         .service(Service::new("order-db").image("postgres:16").program("postgres").port(5432))
-        .service(Service::new("type").program("/bin/true").udp_port(53).control_port(9100))
+        .service(
+            Service::new("type")
+                .program("/bin/true")
+                .udp_port(53)
+                .control_port(9100)
+                .restart(RestartPolicy::OnFailure { retries: 3 })
+                .stop_grace(Duration::from_secs(10)),
+        )
+        .service(
+            Service::new("cache")
+                .image("redis:7")
+                .entrypoint(["redis-server"])
+                .args(["--port", "6379"])
+                .init(false)
+                .restart(RestartPolicy::OnFailure { retries: 0 }),
+        )
+        .service(Service::new("lock").image("etcd:3").restart(RestartPolicy::UnlessStopped))
         .link_over("gateway", "order", Protocol::Http)
         .link_over("gateway", "type", Protocol::Udp)
         .link("gateway", "type")

@@ -209,3 +209,29 @@ fn odd_journals_can_be_shown() {
         assert!(!page.contains("NaN") && !page.contains("inf\"") && !page.contains("<script"));
     }
 }
+
+#[test]
+fn what_cannot_be_run_here_counts_neither_way() {
+    let reason = "`cut a` needs a network namespace per instance";
+    let journal = Journal { verdict: None, not_run: Some(reason.to_owned()), ..fixtures::upheld() };
+    let named = Journal { plan: fixtures::refuted().plan, ..journal };
+    assert_eq!(Gate::of(&of([named.clone()])), Gate::NothingToJudge);
+    let report = of([fixtures::upheld(), named]);
+    let totals = report.totals();
+    assert_eq!((totals.passed, totals.failed, totals.not_run, totals.all()), (1, 0, 1, 1));
+    assert_eq!(
+        (report.score(), Gate::of(&report), Gate::strict(&report)),
+        (Some(1.0), Gate::AllUpheld, Gate::NotUpheld)
+    );
+    let shown = report.experiments.iter().find(|it| it.view().standing() == Standing::NotRun).unwrap();
+    assert_eq!(shown.view().reason(), reason);
+    let text = text::render(&report, text::Style::plain());
+    assert!(text.contains("NOT RUN") && text.contains(reason) && text.contains("1 not run"), "{text}");
+    let xml = junit::render(&report).unwrap();
+    assert!(xml.contains("<skipped") && xml.contains("failures=\"0\""), "{xml}");
+    assert!(annotations::render(&report).starts_with("::notice "));
+    assert!(markdown::render(&report).contains("not run") && html::render(&report).contains("not run"));
+    let stored = json::Summary::of(&of([fixtures::refuted()]));
+    let compared = report.compared_with(&stored).comparison.unwrap();
+    assert_eq!((compared.regressions.len(), compared.missing.len()), (0, 1));
+}

@@ -207,6 +207,7 @@ async fn what_cannot_start_says_why(kind: RuntimeKind) {
     let wrong = product().http("/no/such/path").within(Duration::from_millis(400));
     let message = refused(kind, alone(wrong)).await.to_string();
     assert!(message.starts_with("product-1 was not healthy within 400ms (/no/such/path answered 404"), "{message}");
+    assert!(message.contains("no such route") && message.contains("listening on"), "its answer and its log: {message}");
 
     let missing = match kind {
         RuntimeKind::Docker => Service::new("missing").image("chaos-harness/there-is-no-such-image:0"),

@@ -28,6 +28,9 @@ pub(crate) struct Options {
     /// Exit with 0 when all is upheld, 1 when something is not, 2 when there is nothing to judge, 3 when something was left behind.
     #[arg(long)]
     gate: bool,
+    /// For the gate, what could not be run here counts as not upheld.
+    #[arg(long, requires = "gate")]
+    strict: bool,
     /// Compare with a stored JSON report.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
@@ -65,7 +68,7 @@ fn report(options: &Options) -> Result<Gate> {
         let stored = baseline::parse(&stored).with_context(|| path.display().to_string())?;
         report = report.compared_with(&stored);
     }
-    if report.totals().all() == 0 {
+    if report.experiments.is_empty() && report.unreadable.is_empty() {
         eprintln!("no journal in {}", journals.display());
     }
     if options.open {
@@ -76,7 +79,7 @@ fn report(options: &Options) -> Result<Gate> {
     if in_github_actions() {
         tell_github(options, &report)?;
     }
-    Ok(Gate::of(&report))
+    Ok(if options.strict { Gate::strict(&report) } else { Gate::of(&report) })
 }
 
 fn write(options: &Options, report: &Report) -> Result<()> {

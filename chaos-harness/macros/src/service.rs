@@ -5,13 +5,13 @@ use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Error, Expr, Ident, Lit, LitStr, Result, Token, braced, token};
+use syn::{Error, Expr, Ident, Lit, LitStr, Result, Token, braced, parenthesized, token};
 
 use crate::name::Name;
 use crate::suggest;
 use crate::threshold::Time;
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 20] = [
     "cargo",
     "manifest",
     "profile",
@@ -19,6 +19,7 @@ const KEYS: [&str; 17] = [
     "image",
     "platform",
     "program",
+    "entrypoint",
     "args",
     "env",
     "port",
@@ -29,6 +30,8 @@ const KEYS: [&str; 17] = [
     "instances",
     "standby",
     "restart",
+    "stop_grace",
+    "init",
 ];
 
 /// `gateway { port: 8080, ... }`
@@ -104,13 +107,14 @@ impl Parse for Setting {
         input.parse::<Token![:]>()?;
         let value = match text.as_str() {
             "cargo" => cargo(input)?,
-            "args" => args(input)?,
+            "args" | "entrypoint" => words(&key, input)?,
             "env" => env(input)?,
             "port" | "udp_port" | "control_port" => number(&key, input, 1..=u64::from(u16::MAX))?,
             "instances" => number(&key, input, 1..=32)?,
             "standby" => number(&key, input, 0..=31)?,
             "health" => health(input)?,
             "within" => within(input)?,
+            "stop_grace" => stop_grace(input)?,
             "restart" => restart(input)?,
             _ => {
                 let value: Expr = input.parse()?;
@@ -132,16 +136,16 @@ fn cargo(input: ParseStream<'_>) -> Result<TokenStream> {
 }
 
 /// A list of texts, numbers and switches, or an expression of the type that `Service::args` takes.
-fn args(input: ParseStream<'_>) -> Result<TokenStream> {
+fn words(key: &Ident, input: ParseStream<'_>) -> Result<TokenStream> {
     let value: Expr = input.parse()?;
     let Expr::Array(list) = &value else {
-        return Ok(quote!(.args(#value)));
+        return Ok(quote!(.#key(#value)));
     };
     if list.elems.is_empty() {
         return Ok(TokenStream::new());
     }
     let texts = list.elems.iter().map(text);
-    Ok(quote!(.args([#(::std::string::String::from(#texts)),*])))
+    Ok(quote!(.#key([#(::std::string::String::from(#texts)),*])))
 }
 
 /// `{ KEY: value, "other.key": value }`
@@ -245,12 +249,29 @@ fn within(input: ParseStream<'_>) -> Result<TokenStream> {
     Ok(quote!(.within(#limit)))
 }
 
+fn stop_grace(input: ParseStream<'_>) -> Result<TokenStream> {
+    let grace: Time = input.parse()?;
+    Ok(quote!(.stop_grace(#grace)))
+}
+
 fn restart(input: ParseStream<'_>) -> Result<TokenStream> {
-    let expected = "expected `always` or `never`";
+    let expected =
+        "expected `always`, `never`, `unless_stopped`, `on_failure` or, with a number of retries, `on_failure(3)`";
     let policy: Ident = input.parse().map_err(|error| Error::new(error.span(), expected))?;
     match policy.to_string().as_str() {
         "always" => Ok(quote!(.restarts())),
         "never" => Ok(TokenStream::new()),
+        "unless_stopped" => Ok(quote!(.restart(::chaos_harness::topology::RestartPolicy::UnlessStopped))),
+        "on_failure" => {
+            let retries = if input.peek(token::Paren) {
+                let content;
+                parenthesized!(content in input);
+                content.parse::<Expr>()?.to_token_stream()
+            } else {
+                quote!(0)
+            };
+            Ok(quote!(.restart(::chaos_harness::topology::RestartPolicy::OnFailure { retries: #retries })))
+        }
         _ => Err(Error::new(policy.span(), expected)),
     }
 }

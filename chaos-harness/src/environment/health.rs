@@ -7,13 +7,15 @@ use tokio::net::TcpStream;
 
 use super::EnvironmentError;
 use crate::runtime::{InstanceSpec, Runtime, State};
-use crate::topology::{Health, RestartPolicy};
+use crate::topology::Health;
 
 /// One check may take this long; a service that hangs is asked again.
 const ONE_CHECK: Duration = Duration::from_secs(2);
 /// Between checks: short at first, since most services take milliseconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+/// How many characters of an answer an error shows.
+const SHOWN: usize = 160;
 /// How much of its log an error shows.
 const LOG_LINES: usize = 20;
 
@@ -31,7 +33,7 @@ pub(super) async fn wait(runtime: &dyn Runtime, spec: &InstanceSpec) -> Result<(
     loop {
         let status = runtime.status(&spec.id).await?;
         if let State::Exited { code, .. } = status.state
-            && spec.service.restart == RestartPolicy::Never
+            && !spec.service.restart.restarts_after(code, status.restarts)
         {
             let log = runtime.logs(&spec.id, LOG_LINES).await.unwrap_or_default();
             return Err(EnvironmentError::Ended { instance: spec.id.clone(), code, log });
@@ -59,8 +61,24 @@ async fn check(client: &reqwest::Client, health: &Health, address: SocketAddr) -
         },
         Health::Http { path, .. } => {
             let response = client.get(format!("http://{address}{path}")).send().await;
-            let status = response.map_err(|_| format!("no answer from {address}{path}"))?.status();
-            if status.is_success() { Ok(()) } else { Err(format!("{path} answered {status}")) }
+            let response =
+                response.map_err(|error| format!("no answer from {address}{path}: {}", innermost(&error)))?;
+            let status = response.status();
+            if status.is_success() {
+                return Ok(());
+            }
+            let said = response.text().await.unwrap_or_default();
+            let said: String = said.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(SHOWN).collect();
+            Err(format!("{path} answered {status}{}{said}", if said.is_empty() { "" } else { ": " }))
         }
     }
+}
+
+/// What the system said, below the layers of the HTTP client.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
 }

@@ -23,10 +23,7 @@ use self::standby::Standby;
 use crate::link::LinkProxy;
 use crate::link::udp::UdpLink;
 use crate::runtime::{Change, InstanceSpec, Runtime, RuntimeError};
-use crate::topology::{Addresses, InstanceId, Topology, USERS, render};
-
-/// How long an instance may take to shut down before it is killed.
-pub(crate) const GRACE: Duration = Duration::from_secs(2);
+use crate::topology::{Addresses, InstanceId, Service, Topology, USERS, render};
 
 /// A running topology. Take it away with [`destroy`](Self::destroy).
 #[derive(Debug)]
@@ -60,6 +57,10 @@ impl Environment {
         let environment = Self { topology: topology.clone(), runtime, links, seed, follower, held_down, standby };
         for spec in &specs {
             environment.point_links_to(&spec.id).await?;
+        }
+        // One stands for all: they are on one network.
+        if let Some(caller) = specs.iter().find(|spec| topology.callees(&spec.id.service).next().is_some()) {
+            environment.runtime.check_link_host(&caller.id).await?;
         }
         try_join_all(specs.iter().map(|spec| health::wait(environment.runtime.as_ref(), spec))).await?;
         Ok(environment)
@@ -162,6 +163,11 @@ impl Environment {
         Ok(())
     }
 
+    /// How long an instance of `service` may take to shut down before it is killed.
+    pub(crate) fn grace(&self, service: &str) -> Duration {
+        self.topology.services.get(service).map_or(Duration::ZERO, Service::grace)
+    }
+
     /// Whether an instance is on standby now.
     pub(crate) fn is_on_standby(&self, id: &InstanceId) -> bool {
         self.standby.contains(id)
@@ -181,7 +187,7 @@ impl Environment {
     /// Shuts an instance down that was called up; again, or when it never came up, changes nothing.
     pub(crate) async fn put_on_standby(&self, id: &InstanceId) -> Result<(), RuntimeError> {
         self.standby.put_back(id);
-        match self.runtime.retire(id, GRACE).await {
+        match self.runtime.retire(id, self.grace(&id.service)).await {
             Err(RuntimeError::UnknownInstance { .. }) => Ok(()),
             retired => retired.and(self.point_links_to(id).await),
         }

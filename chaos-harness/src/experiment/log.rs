@@ -5,18 +5,21 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::error::Result;
-use crate::journal::{Event, Journal, Record, What, Writer};
+use crate::journal::{Event, Journal, JournalError, Problem, Record, What, Writer};
+use crate::shortage;
 
 /// Writes what happens, with the moment at which it does.
 #[derive(Debug)]
 pub(super) struct Log {
     writer: Writer,
     clock: Clock,
+    /// What had run short before.
+    shortages: shortage::Counts,
 }
 
 impl Log {
     pub(super) fn new(writer: Writer, clock: Clock) -> Self {
-        Self { writer, clock }
+        Self { writer, clock, shortages: shortage::seen() }
     }
 
     pub(super) fn journal(&self) -> &Journal {
@@ -41,19 +44,36 @@ impl Log {
         self.add(Record::Event(Event { at_us, wall, what }))
     }
 
-    /// Adds a record, in memory and on disk.
+    /// Adds a record, in memory and on disk. An experiment whose journal cannot be written goes on: it is tried again at
+    /// the end, as a whole.
     pub(super) fn add(&mut self, record: Record) -> Result<()> {
-        Ok(self.writer.add(record)?)
+        warn_of(self.writer.add(record));
+        Ok(())
     }
 
     /// Adds a record on disk only.
     pub(super) fn append(&mut self, record: &Record) -> Result<()> {
-        Ok(self.writer.append(record)?)
+        warn_of(self.writer.append(record));
+        Ok(())
     }
 
-    /// The experiment has ended: the journal becomes whole.
-    pub(super) fn complete(mut self) -> Result<Journal> {
-        self.add(Record::End { took: self.clock.now() })?;
-        Ok(self.writer.complete()?.0)
+    /// The experiment has ended: the journal becomes whole, and says what ran short meanwhile. When it cannot be written, that is a problem in it.
+    pub(super) fn complete(mut self) -> Journal {
+        for reason in shortage::since(&self.shortages) {
+            // What was measured without it is void.
+            warn_of(self.writer.add(Record::Problem(Problem::Error { reason })));
+        }
+        warn_of(self.writer.add(Record::End { took: self.clock.now() }));
+        let (mut journal, written) = self.writer.finish();
+        if let Err(error) = written {
+            journal.problems.push(Problem::Error { reason: format!("the journal could not be written: {error}") });
+        }
+        journal
+    }
+}
+
+fn warn_of(written: Result<(), JournalError>) {
+    if let Err(error) = written {
+        tracing::warn!(%error, "a line of the journal could not be written");
     }
 }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use super::log::Log;
 use super::{Plan, PlanError, dry_run};
 use crate::clock::Clock;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fault::{Fault, FaultError, FaultKind};
 use crate::folders::undo_dir;
-use crate::journal::{Journal, Phase, SCHEMA_VERSION, Status, Traffic, Versions, What, Writer};
+use crate::journal::{Journal, Phase, Record, SCHEMA_VERSION, Status, Traffic, Versions, What, Writer};
 use crate::lab::Lab;
 use crate::measure::SampleColumns;
-use crate::runtime::{Choice, EnvironmentId, Runtime, choose};
+use crate::runtime::{Choice, EnvironmentId, Runtime, RuntimeKind, choose};
 use crate::safety::{BlastRadius, clean};
+use crate::shortage;
 
 pub(super) struct Opened {
     pub(super) runtime: Arc<dyn Runtime>,
@@ -24,24 +25,48 @@ pub(super) async fn open(lab: &Lab, plan: &Plan, clock: Clock) -> Result<Opened>
     let began = clock.now();
     let cleaned = clean(&undo_dir(), false).await;
     let id = EnvironmentId::new(&plan.topology.name).with_limit(plan.limits.duration);
-    let (runtime, choice) = choose(lab.settings().runtime, &id).await?;
+    let (runtime, choice) = match choose(lab.settings().runtime, &id).await {
+        Err(error) if error.missing().is_some_and(|missing| !missing.is_demanded()) => {
+            let choice = Choice { kind: RuntimeKind::Docker, reason: "asked for".to_owned() };
+            return Err(not_run(lab, empty_journal(lab, plan, clock, choice, "none".to_owned()), clock, error.into()));
+        }
+        other => other?,
+    };
     let runtime: Arc<dyn Runtime> = Arc::from(runtime);
     lab.opened(runtime.clone());
+    let journal = empty_journal(lab, plan, clock, choice, runtime.version());
     for injection in &plan.injections {
-        check_capabilities(&injection.fault, runtime.as_ref())?;
+        if let Err(error) = check_capabilities(&injection.fault, runtime.as_ref()) {
+            return Err(not_run(lab, journal, clock, error.into()));
+        }
     }
-    let journal = empty_journal(lab, plan, clock, choice, runtime.as_ref());
     let mut log = Log::new(Writer::begin(&lab.settings().journals, journal)?, clock);
     lab.begun(log.journal().run.clone(), log.partial_path().to_owned());
     log.event_at(began, What::Phase { phase: Phase::Preflight })?;
     let removed = cleaned.found.iter().map(|it| format!("removed {it}, left by a test process that is gone"));
     // Somebody else's leftovers must not fail this test: another run may be removing them this moment.
     let failed = cleaned.failed.iter().map(|it| format!("what dead test processes left could not be removed: {it}"));
-    let notes: Vec<String> = removed.chain(failed).collect();
+    let raised = shortage::raise_descriptors();
+    let raised = raised.map(|(before, now)| format!("this process may have {now} open files; {before} at its start"));
+    let notes: Vec<String> = removed.chain(failed).chain(raised).collect();
     for text in notes {
         log.event(What::Note { text })?;
     }
     Ok(Opened { runtime, log })
+}
+
+/// Leaves a journal that says that the experiment cannot be run here, and gives the reason back.
+fn not_run(lab: &Lab, journal: Journal, clock: Clock, reason: Error) -> Error {
+    let write = || {
+        let mut log = Log::new(Writer::begin(&lab.settings().journals, journal)?, clock);
+        log.add(Record::NotRun(reason.to_string()))?;
+        Ok::<_, Error>(log.complete())
+    };
+    match write() {
+        Ok(journal) => lab.finished(journal),
+        Err(second) => tracing::error!(%second, "the journal of an experiment that is not run could not be written"),
+    }
+    reason
 }
 
 /// Refuses a fault that the runtime or the machine cannot do, before anything is injected.
@@ -70,7 +95,7 @@ pub(super) fn check_radius<'a>(
     if radius > allowed { Err(PlanError::Radius { radius, allowed }) } else { Ok(()) }
 }
 
-fn empty_journal(lab: &Lab, plan: &Plan, clock: Clock, choice: Choice, runtime: &dyn Runtime) -> Journal {
+fn empty_journal(lab: &Lab, plan: &Plan, clock: Clock, choice: Choice, runtime: String) -> Journal {
     let test = lab.settings().test.clone();
     let system = rustix::system::uname();
     let mut plan = plan.clone();
@@ -85,7 +110,7 @@ fn empty_journal(lab: &Lab, plan: &Plan, clock: Clock, choice: Choice, runtime: 
         took: None,
         versions: Versions {
             harness: env!("CARGO_PKG_VERSION").to_owned(),
-            runtime: runtime.version(),
+            runtime,
             system: format!("{} {}", system.sysname().to_string_lossy(), system.release().to_string_lossy()),
         },
         runtime: choice,
@@ -100,6 +125,7 @@ fn empty_journal(lab: &Lab, plan: &Plan, clock: Clock, choice: Choice, runtime: 
         steady_state: Vec::new(),
         findings: Vec::new(),
         verdict: None,
+        not_run: None,
         problems: Vec::new(),
         logs: Default::default(),
     }

@@ -25,6 +25,7 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::fault::Injection;
 use crate::hypothesis::Verdict;
+use crate::journal::{Problem, Record};
 use crate::lab::Lab;
 
 /// An experiment under way. [`judge`](Self::judge) ends it.
@@ -52,7 +53,11 @@ impl Session {
             Ok(()) => self.judge().await,
             Err(error) => {
                 let reason = error.to_string();
-                ScopeGuard::into_inner(self.steps).abandon(&reason).await;
+                let why = match error.missing() {
+                    Some(_) => Record::NotRun(reason),
+                    None => Record::Problem(Problem::Error { reason }),
+                };
+                ScopeGuard::into_inner(self.steps).abandon(why).await;
                 Err(error)
             }
         }

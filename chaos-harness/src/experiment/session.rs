@@ -252,11 +252,11 @@ impl Steps {
         Ok(verdict)
     }
 
-    /// Ends an experiment that cannot go on, for this reason.
-    pub(crate) async fn abandon(mut self, reason: &str) {
+    /// Ends an experiment that cannot go on; the record says why.
+    pub(crate) async fn abandon(mut self, why: Record) {
         let end = async {
             // First, so that the journal tells it even if the rest cannot be done.
-            self.log.add(Record::Problem(Problem::Error { reason: reason.to_owned() }))?;
+            self.log.add(why)?;
             self.roll_back_all().await?;
             let load_to = self.clock.now();
             self.stop_measuring().await?;
@@ -310,7 +310,7 @@ impl Steps {
         if let Err(error) = self.environment.destroy().await {
             self.log.add(Record::Problem(Problem::LeftBehind { what: error.to_string() }))?;
         }
-        let journal = self.log.complete()?;
+        let journal = self.log.complete();
         self.progress.finish(&journal);
         self.lab.finished(journal);
         Ok(())

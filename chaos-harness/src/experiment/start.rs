@@ -97,12 +97,15 @@ async fn start_all(plan: &Plan, clock: Clock, runtime: &Arc<dyn Runtime>) -> Res
 async fn give_up(lab: &Lab, mut log: Log, runtime: &Arc<dyn Runtime>, error: Error) -> Error {
     let left = runtime.destroy().await.err();
     let complete = || {
-        log.add(Record::Problem(Problem::Error { reason: error.to_string() }))?;
+        log.add(match error.missing() {
+            Some(missing) if !missing.is_demanded() => Record::NotRun(error.to_string()),
+            _ => Record::Problem(Problem::Error { reason: error.to_string() }),
+        })?;
         left.map_or(Ok(()), |left| log.add(Record::Problem(Problem::LeftBehind { what: left.to_string() })))
     };
-    match complete().and_then(|()| log.complete()) {
-        Ok(journal) => lab.finished(journal),
-        Err(second) => tracing::error!(%second, "the journal of a failed start could not be written"),
+    if let Err(second) = complete() {
+        tracing::error!(%second, "the journal of a failed start is not whole");
     }
+    lab.finished(log.complete());
     error
 }

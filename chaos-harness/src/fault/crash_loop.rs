@@ -16,7 +16,7 @@ use super::lives::{attest_up, start_all};
 use super::{Attestation, FaultError, FaultKind, Injected, Instances, target};
 use crate::environment::{Environment, HeldDown};
 use crate::runtime::{Capability, Runtime, RuntimeError};
-use crate::topology::{InstanceId, RestartPolicy, Topology};
+use crate::topology::{InstanceId, Topology};
 
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(10 * 60);
@@ -65,7 +65,7 @@ impl FaultKind for CrashLoop {
     }
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
-        let restarts = environment.topology().get(&self.on.service)?.restart == RestartPolicy::Always;
+        let restarts = environment.topology().get(&self.on.service)?.restart.brings_back();
         let mut injected = InjectedCrashLoop { restarts, victims: Vec::new() };
         for id in self.on.running(environment)? {
             let (runtime, held) = (environment.shared_runtime(), environment.held_down().clone());

@@ -9,7 +9,7 @@ use super::lives::{attest_up, start_all};
 use super::{Attestation, FaultError, FaultKind, Injected, Instances, target};
 use crate::environment::{DownHold, Environment};
 use crate::runtime::{Capability, State, Status};
-use crate::topology::{InstanceId, RestartPolicy, Topology};
+use crate::topology::{InstanceId, Topology};
 
 /// Ends the processes of a service with `SIGKILL`, as a crash does. With a restart policy the service comes
 /// back by itself; without one, rolling back starts it again.
@@ -49,7 +49,7 @@ impl FaultKind for Kill {
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
         let topology = environment.topology();
-        let restarts = topology.get(&self.on.service)?.restart == RestartPolicy::Always;
+        let restarts = topology.get(&self.on.service)?.restart.brings_back();
         let ids = self.on.running(environment)?;
         // Without a policy it stays down until the rollback, whatever else comes to its end meanwhile.
         let hold = environment.held_down().hold(ids.iter().filter(|_| !restarts));

@@ -9,7 +9,7 @@ use super::lives::{Life, start_all};
 use super::{Attestation, FaultError, Injected, Instances};
 use crate::environment::Environment;
 use crate::runtime::{Capability, Hold, Limit, Resource, Resources, State, Usage};
-use crate::topology::{InstanceId, RestartPolicy};
+use crate::topology::InstanceId;
 
 /// How long an instance may take to end after the kernel has killed its process.
 const ENDS_WITHIN: Duration = Duration::from_secs(1);
@@ -36,7 +36,7 @@ pub(super) async fn inject(
     limit: Limit,
     fault: String,
 ) -> Result<Box<dyn Injected>, FaultError> {
-    let restarts = environment.topology().get(&on.service)?.restart == RestartPolicy::Always;
+    let restarts = environment.topology().get(&on.service)?.restart.brings_back();
     let mut injected = InjectedLimit { fault, limit, restarts, limited: BTreeMap::new() };
     for id in on.running(environment)? {
         if let Err(error) = injected.limit(environment, &id).await {

@@ -1,5 +1,6 @@
 //! A toxic on a declared link.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Attestation, FaultError, FaultKind, Injected, protocol};
 use crate::environment::Environment;
+use crate::link::http::Unread;
 use crate::link::{CountersSnapshot, LinkError, LinkName, LinkProxy, Toxic, ToxicSpec};
 use crate::runtime::Capability;
 use crate::safety::BlastRadius;
@@ -83,6 +85,20 @@ struct InjectedToxic {
     fault: LinkFault,
 }
 
+/// How many connections of the links HTTP toxics do not act on, and why; `None` when they act on all.
+fn unread(proxies: &[&LinkProxy]) -> Option<String> {
+    let (mut accepted, mut reasons) = (0, BTreeMap::<Unread, u64>::new());
+    for counted in proxies.iter().map(|proxy| proxy.counters()) {
+        accepted += counted.accepted;
+        for (reason, count) in counted.http_unread() {
+            *reasons.entry(reason).or_default() += count;
+        }
+    }
+    let unread: u64 = reasons.values().sum();
+    let words: Vec<String> = reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+    (unread > 0).then(|| format!("{unread} of {accepted} connections could not be read as HTTP: {}", words.join(", ")))
+}
+
 impl InjectedToxic {
     fn proxies<'a>(&self, environment: &'a Environment) -> Vec<&'a LinkProxy> {
         environment.links(&self.fault.caller, &self.fault.callee)
@@ -117,7 +133,8 @@ impl Injected for InjectedToxic {
         let count: u64 = bites.iter().map(|(count, _)| count).sum();
         let what = bites.first().map_or("proxies", |(_, what)| what);
         if !self.fault.toxic.refuses() {
-            return Attestation::when(count > 0, format!("{count} {what}"));
+            let unread = unread(&proxies).map(|unread| format!("; {unread}")).unwrap_or_default();
+            return Attestation::when(count > 0, format!("{count} {what}{unread}"));
         }
         let (links, refusing) = (proxies.len(), refusing(&proxies).await);
         let closings: u64 = counted.iter().map(|counted| counted.closings).sum();

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 
 use super::{Attestation, FaultError};
-use crate::environment::{Environment, GRACE};
+use crate::environment::Environment;
 use crate::runtime::{RuntimeError, State};
 use crate::topology::InstanceId;
 
 /// How [`stop_all`] stops, for the journal.
-pub(super) fn how_stopped() -> String {
-    format!("SIGTERM, SIGKILL after {}", humantime::format_duration(GRACE))
+pub(super) fn how_stopped(grace: Duration) -> String {
+    format!("stop signal, SIGKILL after {}", humantime::format_duration(grace))
 }
 
 /// The life in which a fault found an instance, to tell afterwards whether that one has ended.
@@ -91,7 +91,7 @@ fn oom_kills(environment: &Environment, id: &InstanceId) -> u64 {
 /// The first failure; the others are stopped then.
 pub(super) async fn stop_all(environment: &Environment, ids: &[InstanceId]) -> Result<(), FaultError> {
     let stops = ids.iter().map(|id| async move {
-        environment.runtime().stop(id, GRACE).await?;
+        environment.runtime().stop(id, environment.grace(&id.service)).await?;
         environment.point_links_to(id).await
     });
     Ok(first_error(join_all(stops).await)?)

@@ -86,7 +86,8 @@ impl FaultKind for Restart {
                 }
             }
         });
-        Ok(Box::new(InjectedRestart { ids, before, start, hold }))
+        let grace = environment.grace(&self.on.service);
+        Ok(Box::new(InjectedRestart { ids, before, start, hold, grace }))
     }
 }
 
@@ -96,6 +97,7 @@ struct InjectedRestart {
     start: JoinHandle<()>,
     /// Let go when it is started, be it by the task or at the rollback.
     hold: Arc<Mutex<DownHold>>,
+    grace: Duration,
 }
 
 impl Drop for InjectedRestart {
@@ -107,7 +109,7 @@ impl Drop for InjectedRestart {
 #[async_trait]
 impl Injected for InjectedRestart {
     fn mechanism(&self) -> String {
-        how_stopped()
+        how_stopped(self.grace)
     }
 
     async fn attest(&mut self, environment: &Environment) -> Attestation {

@@ -1,5 +1,7 @@
 //! A service has fewer or more instances.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -79,7 +81,8 @@ impl FaultKind for Scale {
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
         let (stopped, started) = self.changes(environment)?;
-        let mut injected = InjectedScale { hold: environment.held_down().hold(&stopped), stopped, started };
+        let (hold, grace) = (environment.held_down().hold(&stopped), environment.grace(&self.service));
+        let mut injected = InjectedScale { hold, stopped, started, grace };
         match injected.apply(environment).await {
             Ok(()) => Ok(Box::new(injected)),
             Err(error) => {
@@ -94,6 +97,7 @@ struct InjectedScale {
     hold: DownHold,
     stopped: Vec<InstanceId>,
     started: Vec<InstanceId>,
+    grace: Duration,
 }
 
 impl InjectedScale {
@@ -109,7 +113,7 @@ impl InjectedScale {
 #[async_trait]
 impl Injected for InjectedScale {
     fn mechanism(&self) -> String {
-        if self.started.is_empty() { how_stopped() } else { "started by the runtime".to_owned() }
+        if self.started.is_empty() { how_stopped(self.grace) } else { "started by the runtime".to_owned() }
     }
 
     async fn attest(&mut self, environment: &Environment) -> Attestation {

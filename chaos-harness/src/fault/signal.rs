@@ -11,7 +11,7 @@ use super::lives::{attest_up, start_all};
 use super::{Attestation, FaultError, FaultKind, Injected, Instances, target};
 use crate::environment::{DownHold, Environment};
 use crate::runtime::{Capability, Signal, State, Status, Wont};
-use crate::topology::{InstanceId, RestartPolicy, Topology};
+use crate::topology::{InstanceId, Topology};
 
 /// How long the kernel may take to act on a signal that the process leaves to it.
 const ACTS_WITHIN: Duration = Duration::from_secs(2);
@@ -69,7 +69,7 @@ impl FaultKind for SendSignal {
     }
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
-        let restarts = environment.topology().get(&self.on.service)?.restart == RestartPolicy::Always;
+        let restarts = environment.topology().get(&self.on.service)?.restart.brings_back();
         let ids = self.on.running(environment)?;
         // What ends of it without a policy stays down until the rollback.
         let hold = environment.held_down().hold(ids.iter().filter(|_| !restarts));

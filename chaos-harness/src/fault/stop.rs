@@ -1,5 +1,7 @@
 //! A service is shut down for a while.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,7 +13,7 @@ use crate::environment::{DownHold, Environment};
 use crate::runtime::Capability;
 use crate::topology::{InstanceId, Topology};
 
-/// Shuts a service down with `SIGTERM` for the hold, then starts it again. Its restart policy does not apply.
+/// Shuts a service down with its stop signal for the hold, then starts it again. Its restart policy does not apply.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stop {
     /// What it hits.
@@ -45,7 +47,8 @@ impl FaultKind for Stop {
 
     async fn inject(&self, environment: &Environment) -> Result<Box<dyn Injected>, FaultError> {
         let stopped = self.on.running(environment)?;
-        let mut injected = InjectedStop { hold: environment.held_down().hold(&stopped), stopped };
+        let grace = environment.grace(&self.on.service);
+        let mut injected = InjectedStop { hold: environment.held_down().hold(&stopped), stopped, grace };
         match stop_all(environment, &injected.stopped).await {
             Ok(()) => Ok(Box::new(injected)),
             Err(error) => {
@@ -59,12 +62,13 @@ impl FaultKind for Stop {
 struct InjectedStop {
     hold: DownHold,
     stopped: Vec<InstanceId>,
+    grace: Duration,
 }
 
 #[async_trait]
 impl Injected for InjectedStop {
     fn mechanism(&self) -> String {
-        how_stopped()
+        how_stopped(self.grace)
     }
 
     async fn attest(&mut self, environment: &Environment) -> Attestation {

@@ -67,6 +67,10 @@ pub struct Journal {
     pub findings: Vec<Finding>,
     /// The outcome.
     pub verdict: Option<Verdict>,
+    /// Why it could not be run here, where this runtime or this machine has not what it takes. It counts neither as passed
+    /// nor as failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_run: Option<String>,
     /// What went wrong with the experiment itself: a rollback that failed, something left behind.
     pub problems: Vec<Problem>,
     /// The last lines of each instance.
@@ -288,6 +292,8 @@ pub enum Outlook {
     Passed,
     /// Refuted, inconclusive, aborted, interrupted, or a twin that was not refuted.
     Failed,
+    /// It could not be run here.
+    NotRun,
     /// Something was left behind, or a rollback failed.
     LeftBehind,
 }
@@ -323,6 +329,9 @@ impl Journal {
         let left = |problem: &Problem| !matches!(problem, Problem::Error { .. });
         if self.problems.iter().any(left) {
             return Outlook::LeftBehind;
+        }
+        if self.not_run.is_some() {
+            return Outlook::NotRun;
         }
         let as_expected = match (&self.plan.expectation, &self.verdict) {
             (Expectation::Upheld, Some(verdict)) => verdict.is_upheld(),

@@ -48,6 +48,8 @@ pub enum Record {
     Verdict(Verdict),
     /// What was seen, in words.
     Observation(String),
+    /// It cannot be run here, and why.
+    NotRun(String),
     /// Something went wrong with the experiment itself.
     Problem(Problem),
     /// The last lines of the instances.
@@ -77,6 +79,7 @@ impl Journal {
             Record::Findings(findings) => self.findings = findings,
             Record::Verdict(verdict) => self.verdict = Some(verdict),
             Record::Observation(text) => self.plan.story.observation = text,
+            Record::NotRun(reason) => self.not_run = Some(reason),
             Record::Problem(problem) => self.problems.push(problem),
             Record::Logs(logs) => self.logs = logs,
             Record::End { took } => {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::{Journal, JournalError, Problem, Record};
+use super::{Journal, JournalError, Record};
 use crate::runtime::owner_of_this_process;
 
 /// The journal of a running experiment: in memory, and line by line on disk.
@@ -46,13 +46,13 @@ impl Writer {
     ///
     /// # Errors
     /// When the file cannot be read or written.
-    pub(crate) fn complete_for(partial_path: &Path, reason: Problem) -> Result<Journal, JournalError> {
+    pub(crate) fn complete_for(partial_path: &Path, why: Record) -> Result<Journal, JournalError> {
         let journal = super::read_file(partial_path)?;
         let io = |source| JournalError::Io { action: "write", path: partial_path.to_owned(), source };
         let partial = File::options().append(true).open(partial_path).map_err(io)?;
         let path = partial_path.with_file_name(journal.file_name());
         let mut writer = Self { path, partial, partial_path: partial_path.to_owned(), journal };
-        writer.add(Record::Problem(reason))?;
+        writer.add(why)?;
         Ok(writer.complete()?.0)
     }
 
@@ -91,11 +91,19 @@ impl Writer {
     ///
     /// # Errors
     /// When the file cannot be written; the `.partial` file is then still there.
-    pub fn complete(mut self) -> Result<(Journal, PathBuf), JournalError> {
+    pub fn complete(self) -> Result<(Journal, PathBuf), JournalError> {
+        let (journal, written) = self.finish();
+        written.map(|path| (journal, path))
+    }
+
+    /// The same; the journal is whole in memory though it cannot be written.
+    pub(crate) fn finish(mut self) -> (Journal, Result<PathBuf, JournalError>) {
         self.journal.status = super::Status::Complete;
         self.journal.sort_events();
         let write = || -> io::Result<()> {
             let folder = self.path.parent().unwrap_or(Path::new("."));
+            // It may have been cleared away meanwhile.
+            fs::create_dir_all(folder)?;
             let mut file = temporary(folder)?;
             let mut buffer = io::BufWriter::new(&mut file);
             serde_json::to_writer(&mut buffer, &self.journal)?;
@@ -105,10 +113,13 @@ impl Writer {
             file.persist(&self.path)?;
             // The rename is an entry of the folder, and durable only with it.
             File::open(folder)?.sync_all()?;
-            fs::remove_file(&self.partial_path)
+            match fs::remove_file(&self.partial_path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            }
         };
-        write().map_err(|source| self.io("complete", source))?;
-        Ok((self.journal, self.path))
+        let written = write().map_err(|source| self.io("complete", source));
+        (self.journal, written.map(|()| self.path))
     }
 
     fn io(&self, action: &'static str, source: io::Error) -> JournalError {

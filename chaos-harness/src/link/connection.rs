@@ -21,6 +21,7 @@ use super::pump::{Progress, Pump};
 use super::socket;
 use super::timer::Alarm;
 use super::toxic::{Birth, Cut, Item, Marks, ToxicSpec, Way};
+use crate::shortage;
 
 /// How long a connection that a toxic closed may stay to hear the other ends' goodbyes. Its sockets are closed
 /// then; to do so while bytes come in would send an RST after the FIN.
@@ -280,7 +281,8 @@ impl Driver {
         self.dialling = None;
         match result {
             Ok(stream) => drop(self.connection.upstream.set(stream)),
-            Err(_) => {
+            Err(error) => {
+                shortage::note(&error, "connections of links to callees");
                 self.link.totals.counters.upstream_failed.add(1);
                 lanes.up.sink_broke();
                 match self.link.manner {

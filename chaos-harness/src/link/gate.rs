@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::socket;
+use crate::shortage;
 
 /// Connections that may wait for the accept loop; the kernel caps it at `somaxconn`.
 const BACKLOG: i32 = 4096;
@@ -59,7 +60,10 @@ impl Gate {
                 match listener.accept().await {
                     Ok((stream, _)) => accept(stream),
                     Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                    Err(_) => tokio::time::sleep(PAUSE).await,
+                    Err(error) => {
+                        shortage::note(&error, "attempts of links to take connections");
+                        tokio::time::sleep(PAUSE).await;
+                    }
                 }
             }
         }));

@@ -6,6 +6,7 @@ use std::io;
 use rustix::io::Errno;
 
 use crate::measure::Outcome;
+use crate::shortage;
 
 /// How far an exchange had come when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,7 @@ fn of_cause(cause: &(dyn Error + 'static), broken: Outcome) -> Option<Outcome> {
 
 fn of_io(error: &io::Error, broken: Outcome) -> Option<Outcome> {
     if Errno::from_io_error(error).is_some_and(is_own_shortage) {
+        shortage::note(error, "requests of the load or of probes");
         return Some(Outcome::Unsent);
     }
     match error.kind() {

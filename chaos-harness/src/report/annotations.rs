@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::Report;
+use super::{Report, Standing};
 
 /// The commands, one a line. What ended as expected gets none.
 pub fn render(report: &Report) -> String {
@@ -16,7 +16,8 @@ pub fn render(report: &Report) -> String {
         let reason = view.reason();
         let message = format!("{reason}\nreplay: {}", experiment.journal.replay);
         let place = [("file", test.file.clone()), ("line", test.line.to_string()), ("title", title)];
-        command(&mut out, "error", &place, &message);
+        let kind = if view.standing() == Standing::NotRun { "notice" } else { "error" };
+        command(&mut out, kind, &place, &message);
     }
     for file in &report.unreadable {
         command(&mut out, "error", &[("title", "unreadable journal".to_owned())], &file.reason);

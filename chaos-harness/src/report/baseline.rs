@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::json::{ExperimentSummary, FORMAT, Summary};
-use super::{Impact, Measures};
+use super::{Impact, Measures, Standing};
 
 /// How far availability may fall: one percentage point.
 pub const AVAILABILITY_DROP: f64 = 0.01;
@@ -80,7 +80,8 @@ pub fn parse(text: &str) -> Result<Summary, BaselineError> {
 /// Compares a run with a stored one, experiment by experiment. Twins are meant to be bad and are not compared.
 pub fn compare(stored: &Summary, current: &Summary) -> Comparison {
     let by_id = |summary: &Summary| -> BTreeMap<String, ExperimentSummary> {
-        summary.experiments.iter().map(|experiment| (experiment.id.clone(), experiment.clone())).collect()
+        let run = summary.experiments.iter().filter(|experiment| experiment.standing != Standing::NotRun.code());
+        run.map(|experiment| (experiment.id.clone(), experiment.clone())).collect()
     };
     let (before, after) = (by_id(stored), by_id(current));
     let mut comparison = Comparison {

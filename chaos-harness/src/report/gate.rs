@@ -18,7 +18,7 @@ pub enum Gate {
 }
 
 impl Gate {
-    /// Judges a report.
+    /// Judges a report. What could not be run here is left out; with nothing else there is nothing to judge.
     ///
     /// An experiment that is still running is not judged but fails the gate: a pipeline that asks before its tests
     /// have ended would otherwise pass on half of them. An experiment that only the baseline knows is named, and
@@ -34,6 +34,14 @@ impl Gate {
             Self::NothingToJudge
         } else {
             Self::AllUpheld
+        }
+    }
+
+    /// The same, where every experiment is meant to be run.
+    pub fn strict(report: &Report) -> Self {
+        match Self::of(report) {
+            Self::AllUpheld | Self::NothingToJudge if report.totals().not_run > 0 => Self::NotUpheld,
+            other => other,
         }
     }
 

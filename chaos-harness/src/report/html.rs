@@ -61,6 +61,7 @@ fn header(report: &Report) -> Markup {
                 (tile(&totals.passed.to_string(), "as expected", "plain"))
                 (tile(&totals.failed.to_string(), "not as expected", if totals.failed > 0 { "bad" } else { "plain" }))
                 @if totals.left_behind > 0 { (tile(&totals.left_behind.to_string(), "left something behind", "bad")) }
+                @if totals.not_run > 0 { (tile(&totals.not_run.to_string(), "not run", "plain")) }
                 @if totals.unreadable > 0 { (tile(&totals.unreadable.to_string(), "unreadable", "bad")) }
             }
         }
@@ -149,7 +150,7 @@ fn millis(millis: Option<f64>) -> String {
 fn badge(standing: Standing) -> Markup {
     let class = match standing {
         standing if standing.is_passed() => "good",
-        Standing::Inconclusive | Standing::Interrupted | Standing::Running => "unknown",
+        Standing::Inconclusive | Standing::Interrupted | Standing::Running | Standing::NotRun => "unknown",
         _ => "bad",
     };
     html! { span.badge.(class) { (standing.words()) } }
@@ -195,7 +196,7 @@ fn comparison(report: &Report) -> Markup {
 fn footer() -> Markup {
     html! {
         footer {
-            p { "Resilience score = experiments that ended as expected / all journals. Twins count like other experiments: they are meant to be refuted. An unreadable journal counts as not passed." }
+            p { "Resilience score = experiments that ended as expected / all journals. Twins count like other experiments: they are meant to be refuted. An unreadable journal counts as not passed, and what could not be run here is left out." }
             p { "Latency counts from the moment at which a request was due. Recovery counts from the first bad request to the start of the first stretch in which the steady state holds." }
         }
     }

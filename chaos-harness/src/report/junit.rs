@@ -29,6 +29,11 @@ fn case(experiment: &Experiment, suite: &str) -> TestCase {
     let (view, journal) = (experiment.view(), &experiment.journal);
     let status = match view.standing() {
         Standing::Upheld | Standing::RefutedAsExpected => TestCaseStatus::success(),
+        Standing::NotRun => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(view.reason());
+            status
+        }
         standing => {
             let kind = match standing {
                 Standing::Interrupted | Standing::Running | Standing::Broken => NonSuccessKind::Error,

@@ -29,7 +29,11 @@ fn table(report: &Report) -> String {
     for experiment in &report.experiments {
         let view = experiment.view();
         let measures = view.measures();
-        let mark = if view.standing().is_passed() { "✓" } else { "✗" };
+        let mark = match view.standing() {
+            standing if standing.is_passed() => "✓",
+            super::Standing::NotRun => "–",
+            _ => "✗",
+        };
         let time = |millis: Option<f64>| millis.map_or_else(none, |millis| words::time(millis_to_time(millis)));
         let recovery = match measures.impact {
             Some(super::Impact::None) => "no impact".to_owned(),

@@ -74,10 +74,13 @@ pub struct Totals {
     pub left_behind: usize,
     /// Files that are no readable journal.
     pub unreadable: usize,
+    /// Could not be run here; these count for nothing else.
+    #[serde(default)]
+    pub not_run: usize,
 }
 
 impl Totals {
-    /// All of them.
+    /// All that there is to judge.
     pub fn all(&self) -> usize {
         self.passed + self.failed + self.left_behind + self.unreadable
     }
@@ -118,6 +121,7 @@ impl Report {
             match experiment.journal.outlook() {
                 Outlook::Passed => totals.passed += 1,
                 Outlook::Failed => totals.failed += 1,
+                Outlook::NotRun => totals.not_run += 1,
                 Outlook::LeftBehind => totals.left_behind += 1,
             }
         }
@@ -125,7 +129,8 @@ impl Report {
     }
 
     /// The resilience score, 0 to 1: experiments that ended as expected / all journals. Twins count like other
-    /// experiments, and unreadable journals as not passed. `None` without any journal.
+    /// experiments, and unreadable journals as not passed. What could not be run here is left out. `None` without any journal
+    /// to judge.
     pub fn score(&self) -> Option<f64> {
         let totals = self.totals();
         (totals.all() > 0).then(|| totals.passed as f64 / totals.all() as f64)

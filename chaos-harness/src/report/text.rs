@@ -175,6 +175,7 @@ fn summary(report: &Report, style: Style) -> String {
         (totals.failed, "not as expected"),
         (totals.left_behind, "left something behind"),
         (totals.unreadable, "unreadable"),
+        (totals.not_run, "not run"),
     ] {
         if number > 0 {
             parts.push(format!("{number} {what}"));

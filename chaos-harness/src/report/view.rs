@@ -42,6 +42,8 @@ pub enum Standing {
     Interrupted,
     /// It is still running.
     Running,
+    /// It could not be run here.
+    NotRun,
     /// Something was left behind, or a rollback failed.
     LeftBehind,
 }
@@ -59,6 +61,7 @@ impl Standing {
             Self::Broken => "broken",
             Self::Interrupted => "interrupted",
             Self::Running => "still running",
+            Self::NotRun => "not run",
             Self::LeftBehind => "left behind",
         }
     }
@@ -100,6 +103,7 @@ impl<'a> View<'a> {
         let twin = journal.is_twin();
         match (journal.outlook(), journal.status, &journal.verdict) {
             (Outlook::LeftBehind, ..) => Standing::LeftBehind,
+            (Outlook::NotRun, ..) => Standing::NotRun,
             (Outlook::Passed, ..) if twin => Standing::RefutedAsExpected,
             (Outlook::Passed, ..) => Standing::Upheld,
             (_, Status::Interrupted, _) => Standing::Interrupted,
@@ -130,6 +134,7 @@ impl<'a> View<'a> {
             ),
             Standing::Broken if journal.problems.is_empty() => "it ended without a verdict".to_owned(),
             Standing::Broken | Standing::LeftBehind => problems(),
+            Standing::NotRun => journal.not_run.clone().unwrap_or_default(),
             Standing::Interrupted => "the test process ended before the experiment did; run it again".to_owned(),
             Standing::Running => "it has not ended yet; make the report again when it has".to_owned(),
         };

@@ -1,6 +1,8 @@
 //! What can go wrong with a runtime.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chaos_harness_netns::NetnsError;
 use thiserror::Error;
@@ -38,7 +40,7 @@ pub enum RuntimeError {
     )]
     NotBuilt,
     /// The engine refused a request.
-    #[error("docker could not {action}: {reason}")]
+    #[error("docker could not {action}: {reason}{}", remedy(.reason))]
     Engine {
         /// What was asked.
         action: String,
@@ -62,6 +64,18 @@ pub enum RuntimeError {
         runtime: RuntimeKind,
         /// Which builder call to add.
         hint: &'static str,
+    },
+    /// A service with arguments for an image that has no program to give them to.
+    #[error(
+        "service `{service}` has arguments, and image `{image}` {reason}; say what to run with `.entrypoint([...])`"
+    )]
+    NoProgram {
+        /// The service.
+        service: String,
+        /// The image.
+        image: String,
+        /// What is in the way.
+        reason: &'static str,
     },
     /// A service with volumes, where there can be none.
     #[error("service `{service}` has volumes, which the {runtime} runtime does not have; use CHAOS_RUNTIME=docker")]
@@ -239,6 +253,48 @@ pub enum RuntimeError {
         /// Each, by name, with the reason.
         what: Vec<String>,
     },
+    /// The engine's address pools are used up.
+    #[error(
+        "the engine has no addresses left for another network, and none came free within {}: {ours} of its {networks} networks \
+         are of this harness; remove what nobody uses with `docker network prune`, run fewer tests at a time, or give the engine \
+         more `default-address-pools` in /etc/docker/daemon.json", humantime::format_duration(*.waited)
+    )]
+    NoAddresses {
+        /// How long was waited.
+        waited: Duration,
+        /// How many networks there are.
+        networks: usize,
+        /// How many of them are of this harness.
+        ours: usize,
+    },
+    /// Containers cannot reach this machine, and so no link.
+    #[error(
+        "{instance} cannot reach this machine at {address}, where links between services are bound ({reason}): a firewall of \
+         this machine keeps containers out; let in what comes from interface {bridge}, or from the engine's networks: \
+         `ufw allow in on {bridge}`, `firewall-cmd --zone=trusted --add-interface={bridge}`, or \
+         `iptables -I INPUT -i {bridge} -j ACCEPT`"
+    )]
+    Firewall {
+        /// Who tried.
+        instance: InstanceId,
+        /// Where.
+        address: SocketAddr,
+        /// What came of it.
+        reason: String,
+        /// The interface of the environment's network.
+        bridge: String,
+    },
+    /// Containers of somebody else are on a network of ours.
+    #[error(
+        "network {network} stays while a container that is not of this harness is on it: {}; `docker network disconnect \
+         {network} CONTAINER`, then `cargo xtask chaos-clean`, or the next run removes it", .holders.join(", ")
+    )]
+    NetworkHeld {
+        /// The network.
+        network: String,
+        /// The containers, by name.
+        holders: Vec<String>,
+    },
     /// The undo log could not be kept.
     #[error(transparent)]
     Undo(#[from] Box<UndoError>),
@@ -252,6 +308,42 @@ pub enum RuntimeError {
     },
 }
 
+/// What can be done about what the engine says.
+fn remedy(reason: &str) -> &'static str {
+    let reason = reason.to_lowercase();
+    let known = [
+        ("no space left on device", "; free the engine's disk: `docker system df`, `docker system prune`"),
+        ("too many open files", "; raise the engine's limit on open files, or `fs.inotify.max_user_instances`"),
+        (
+            "resource temporarily unavailable",
+            "; the engine can start no more processes: see its `pids.max` and `ulimit -u`",
+        ),
+        (
+            "toomanyrequests",
+            "; the registry lets no more pulls through: log in with `docker login`, or build the image here",
+        ),
+        ("permission denied while trying to connect", "; add this user to the group that may talk to the engine"),
+    ];
+    known.iter().find(|(words, _)| reason.contains(words)).map_or("", |(_, remedy)| remedy)
+}
+
+/// What an experiment takes that is not here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// A Docker engine.
+    Engine,
+    /// Something that this runtime or this machine cannot do.
+    Ability,
+}
+
+impl Missing {
+    /// Whether the run as a whole is meant to have it: `CHAOS_RUNTIME` asks for docker by name. Then its absence is a
+    /// failure, and no reason to run less.
+    pub(crate) fn is_demanded(self) -> bool {
+        self == Self::Engine && std::env::var("CHAOS_RUNTIME").is_ok_and(|name| name == RuntimeKind::Docker.to_string())
+    }
+}
+
 impl From<UndoError> for RuntimeError {
     fn from(error: UndoError) -> Self {
         Self::Undo(Box::new(error))
@@ -259,9 +351,32 @@ impl From<UndoError> for RuntimeError {
 }
 
 impl RuntimeError {
+    /// What is wanted that cannot be had on this runtime or this machine at all.
+    pub(crate) fn missing(&self) -> Option<Missing> {
+        match self {
+            Self::NoEngine { .. } | Self::NotBuilt | Self::RemoteEngine { .. } => Some(Missing::Engine),
+            Self::NothingToRun { .. } | Self::NoVolumes { .. } | Self::NoNetwork { .. } => Some(Missing::Ability),
+            _ => None,
+        }
+    }
+
     /// An [`Io`](Self::Io) error for `action`, to be used with `map_err`.
     pub(crate) fn io(action: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let action = action.into();
         move |source| Self::Io { action, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_engine_says_is_told_with_its_remedy() {
+        let told =
+            |reason: &str| RuntimeError::Engine { action: "start x".to_owned(), reason: reason.to_owned() }.to_string();
+        assert!(told("write /x: no space left on device").ends_with("`docker system prune`"));
+        assert!(told("fork/exec /x: Resource temporarily unavailable").contains("pids.max"));
+        assert_eq!(told("no such container"), "docker could not start x: no such container");
     }
 }

@@ -36,6 +36,7 @@ pub use capability::{Capability, RuntimeKind};
 pub use choice::{Choice, RuntimeChoice, choose};
 pub(crate) use delayed_names::DelayedNames;
 pub use engine_address::EngineAddressError;
+pub(crate) use error::Missing;
 pub use error::RuntimeError;
 pub use live::{Descriptors, Process, ProcessUndo, TargetProcess};
 pub use resources::{
@@ -44,8 +45,8 @@ pub use resources::{
 pub use session::EnvironmentId;
 pub(crate) use session::{ask_owner_to_end, is_owner_alive, is_owner_gone, owner_of_this_process};
 pub use signal::{Signal, Wont};
-pub(crate) use sweep::remove_environment;
 pub use sweep::{Leftover, sweep};
+pub(crate) use sweep::{remove_environment, remove_of_owner, sweep_all};
 pub use target_network::{NetworkUndo, TargetNetwork};
 
 use crate::safety::undo::UndoLog;
@@ -150,6 +151,14 @@ pub trait Runtime: Send + Sync + Debug {
     /// An instance that does not run, or a runtime that gives its instances none of their own.
     async fn network(&self, id: &InstanceId) -> Result<TargetNetwork, RuntimeError> {
         Err(RuntimeError::NoNetwork { instance: id.clone(), runtime: self.kind() })
+    }
+
+    /// Sees that an instance can reach [`link_host`](Self::link_host), as far as that can be seen from here.
+    ///
+    /// # Errors
+    /// When something keeps it from that; links from it would be of no use.
+    async fn check_link_host(&self, _: &InstanceId) -> Result<(), RuntimeError> {
+        Ok(())
     }
 
     /// The first process of an instance, where it is one of this machine.

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, getpid, kill_process, test_kill_process};
 pub(crate) const PREFIX: &str = "chaos-harness.";
 /// The label that everything of the harness carries; its value is the environment.
 pub(crate) const LABEL_ENVIRONMENT: &str = "chaos-harness.environment";
-const LABEL_OWNER: &str = "chaos-harness.owner";
+pub(crate) const LABEL_OWNER: &str = "chaos-harness.owner";
 /// When the environment is a leftover whatever its owner does, in seconds since 1970.
 const LABEL_UNTIL: &str = "chaos-harness.until";
 

@@ -121,10 +121,14 @@ impl Wont {
         };
         let bit = 1u64 << (signal.raw().as_raw() - 1);
         let (ignored, caught) = (mask("SigIgn:")?, mask("SigCgt:")?);
+        // What a process 1 does not handle is kept from it, but for what comes from outside its namespace with force.
+        let pids = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+        let is_init = pids.split_whitespace().nth(1).is_some() && pids.split_whitespace().last() == Some("1");
+        let spared = is_init && !matches!(signal, Signal::Kill | Signal::Stop);
         Some(match (ignored & bit != 0, caught & bit != 0) {
             (true, _) => Self::Ignores,
             (_, true) => Self::Handles,
-            _ if signal.is_ignored_by_default() => Self::Ignores,
+            _ if spared || signal.is_ignored_by_default() => Self::Ignores,
             _ => Self::TakesDefault,
         })
     }
@@ -143,6 +147,10 @@ mod tests {
         assert_eq!(Wont::read(status, Signal::Hup), Some(Wont::TakesDefault));
         assert_eq!(Wont::read(status, Signal::Winch), Some(Wont::Ignores));
         assert_eq!(Wont::read("", Signal::Winch), None);
+        let init = format!("NSpid:\t4711\t1\n{status}");
+        assert_eq!(Wont::read(&init, Signal::Hup), Some(Wont::Ignores));
+        assert_eq!(Wont::read(&init, Signal::Term), Some(Wont::Handles));
+        assert_eq!(Wont::read(&init, Signal::Kill), Some(Wont::TakesDefault));
     }
 
     #[test]

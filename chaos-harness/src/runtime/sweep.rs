@@ -32,14 +32,37 @@ impl std::fmt::Display for Leftover {
 /// # Errors
 /// When the engine refuses; what could be removed is gone.
 pub async fn sweep(check: bool) -> Result<Vec<Leftover>, RuntimeError> {
-    let found = process::sweep(check);
+    let (found, failed) = sweep_all(check).await;
+    failed.map_or(Ok(found), Err)
+}
+
+/// The same; what was found, and what could not be removed of it.
+pub(crate) async fn sweep_all(check: bool) -> (Vec<Leftover>, Option<RuntimeError>) {
+    let (mut found, mut failed) = (process::sweep(check), None);
     #[cfg(feature = "docker")]
-    let found = match super::docker::sweep(check).await {
-        Ok(more) => found.into_iter().chain(more).collect(),
-        Err(RuntimeError::NoEngine { .. }) => found,
-        Err(error) => return Err(error),
-    };
-    Ok(found)
+    match super::docker::sweep(check).await {
+        Ok((more, error)) => {
+            found.extend(more);
+            failed = error;
+        }
+        Err(RuntimeError::NoEngine { .. }) => {}
+        Err(error) => failed = Some(error),
+    }
+    (found, failed)
+}
+
+/// Takes away all that carries the marks of process `owner`, whichever environment it is of. Without an engine that is
+/// an error only when there is something `on_engine`.
+pub(crate) async fn remove_of_owner(owner: &str, on_engine: bool) -> Result<(), RuntimeError> {
+    process::remove_of_owner(owner).await?;
+    #[cfg(feature = "docker")]
+    match super::docker::remove_of_owner(owner, on_engine).await {
+        Err(RuntimeError::NoEngine { .. }) if !on_engine => {}
+        other => other?,
+    }
+    #[cfg(not(feature = "docker"))]
+    let _ = on_engine;
+    Ok(())
 }
 
 /// Takes away all that carries the name of `environment`; nothing there is fine. May be called by another process than

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::undo::{Pending, UndoError, pending};
-use crate::runtime::{Leftover, RuntimeError, sweep};
+use crate::runtime::{Leftover, sweep_all};
 
 /// What a cleaning found, and what of it is still there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +35,9 @@ pub async fn clean(folder: &Path, check: bool) -> Cleaned {
         }
         Err(error) => cleaned.failed.push(error.to_string()),
     }
-    cleaned.add_swept(sweep(check).await);
+    let (swept, failed) = sweep_all(check).await;
+    cleaned.found.extend(swept);
+    cleaned.failed.extend(failed.map(|error| error.to_string()));
     cleaned
 }
 
@@ -49,15 +51,9 @@ impl Cleaned {
         self.found.push(Leftover::new("undo log of", log.environment().to_owned()));
         let steps = log.steps().iter().map(|step| Leftover::new("not undone:", step.to_string()));
         self.found.extend(steps);
+        self.found.extend(log.unread().into_iter().map(|line| Leftover::new("unreadable:", line)));
         if !check && let Err(error) = log.revert().await {
             self.failed.push(error.to_string());
-        }
-    }
-
-    fn add_swept(&mut self, swept: Result<Vec<Leftover>, RuntimeError>) {
-        match swept {
-            Ok(swept) => self.found.extend(swept),
-            Err(error) => self.failed.push(error.to_string()),
         }
     }
 }

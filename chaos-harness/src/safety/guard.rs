@@ -1,24 +1,30 @@
 //! The guard: a process of its own that takes away what a test process leaves when it ends, however it ends.
 //!
 //! It is the test's own executable, started again to run the same test, which then guards instead ([`stand`]). Its
-//! lease is a pipe from the test process: the pipe ends when that process does, and the guard then reverts every
-//! [undo log](super::undo) of that process. It also reverts those whose time is up while the process still lives.
+//! lease is a pipe from the test process: the pipe ends when that process does. The guard then takes away everything that
+//! carries the labels of that process, and takes the steps of its [undo logs](super::undo), which it was told over the
+//! pipe and reads on disk. It also undoes those whose time is up while the process still lives.
+//!
+//! What it can do nothing about (a container of somebody else on our network, lines of a log that cannot be read) it
+//! leaves where the next run finds and names it, and ends.
+//!
 //! It leads a process group of its own, so that Ctrl-C and a runner that kills a test's group do not reach it.
 //!
 //! Outside `#[chaos_test]` there is no guard; what is left is then swept by the next run.
 
-use std::io::{PipeReader, PipeWriter, Read, Write};
+use std::io::{BufRead, ErrorKind, PipeReader, PipeWriter, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::ioctl_fionbio;
 
-use super::undo::{Pending, UndoError, pending};
+use super::undo::{Memory, Pending, Told, UndoError, pending};
 use crate::folders::undo_dir;
 use crate::progress;
-use crate::runtime::owner_of_this_process;
+use crate::runtime::{RuntimeError, RuntimeKind, owner_of_this_process, remove_of_owner};
 
 /// Tells a process that it is a guard, and of which process.
 const VARIABLE: &str = "CHAOS_GUARD_OF";
@@ -40,7 +46,7 @@ enum Guard {
     /// As which test this executable can be started again.
     Possible { test: String },
     /// It stands. The pipe is its lease.
-    Standing { test: String, _lease: PipeWriter },
+    Standing { test: String, lease: PipeWriter },
 }
 
 static GUARD: Mutex<Guard> = Mutex::new(Guard::Impossible);
@@ -59,7 +65,7 @@ pub(super) fn ensure() -> Result<(), UndoError> {
     if let Guard::Possible { test } = &*guard {
         let test = test.clone();
         *guard = match start(&test) {
-            Ok(lease) => Guard::Standing { test, _lease: lease },
+            Ok(lease) => Guard::Standing { test, lease },
             // The executable does not run the test under that name: `harness = false`, for instance.
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                 progress::print(&format!(
@@ -73,8 +79,21 @@ pub(super) fn ensure() -> Result<(), UndoError> {
     Ok(())
 }
 
+/// Tells the guard, where one stands, what was written into an undo log. It reads the log too: this is for when that
+/// is gone or damaged by then.
+pub(super) fn tell(told: &Told) {
+    let Guard::Standing { lease, .. } = &mut *GUARD.lock() else { return };
+    let Ok(mut line) = serde_json::to_vec(told) else { return };
+    line.push(b'\n');
+    if let Err(error) = lease.write_all(&line) {
+        tracing::warn!(%error, "the guard could not be told; it reads the undo log instead");
+    }
+}
+
 fn start(test: &str) -> std::io::Result<PipeWriter> {
     let (lease, ours) = std::io::pipe()?;
+    // Nobody waits for a guard that is busy.
+    ioctl_fionbio(&ours, true)?;
     let (mut heard, word) = std::io::pipe()?;
     let mut command = Command::new(std::env::current_exe()?);
     let mut guard = command
@@ -124,53 +143,80 @@ pub(crate) fn stand() {
     // Whoever started it waits for this word.
     let told = std::io::stderr().write_all(STANDS);
     let clean = told.and(runtime).is_ok_and(|runtime| {
-        while !lease_ended() {
-            runtime.block_on(undo_overdue(&owner));
+        let mut memory = Memory::new(undo_dir());
+        while listen(&mut memory) {
+            runtime.block_on(undo_overdue(&owner, &memory));
         }
-        runtime.block_on(revert_all(&owner))
+        runtime.block_on(revert_all(&owner, &mut memory))
     });
     std::process::exit(i32::from(!clean));
 }
 
-/// Waits for a tick, or less when the lease ends in it.
-fn lease_ended() -> bool {
-    let lease = std::io::stdin();
+/// Takes in what the test process tells, for a tick at most; `false` when that has ended.
+fn listen(memory: &mut Memory) -> bool {
+    let mut lease = std::io::stdin().lock();
     let mut wait = [PollFd::new(&lease, PollFlags::IN)];
     // An interrupted wait is a short one.
-    poll(&mut wait, Some(&TICK)).unwrap_or(0) > 0
+    if poll(&mut wait, Some(&TICK)).unwrap_or(0) == 0 {
+        return true;
+    }
+    let heard = match lease.fill_buf() {
+        Ok(heard) => heard,
+        Err(error) if error.kind() == ErrorKind::Interrupted => return true,
+        Err(_) => &[],
+    };
+    memory.hear(heard);
+    let length = heard.len();
+    lease.consume(length);
+    length > 0
 }
 
 /// Undoes what of a live owner has been there for too long. The logs stay, since the owner may go on.
-async fn undo_overdue(owner: &str) {
-    for log in logs_of(owner).0.iter().filter(|log| log.is_overdue()) {
+async fn undo_overdue(owner: &str, memory: &Memory) {
+    for log in logs_of(owner, memory).iter().filter(|log| log.is_overdue()) {
         if let Err(error) = log.undo().await {
             tracing::warn!(%error, "an environment whose time is up could not be taken away");
         }
     }
 }
 
-/// Reverts all logs of `owner`; says whether none is left.
-async fn revert_all(owner: &str) -> bool {
+/// Takes away what `owner` has left, until nothing is left that the guard can do something about; says whether it came
+/// to that.
+async fn revert_all(owner: &str, memory: &mut Memory) -> bool {
     let since = Instant::now();
     loop {
-        let (logs, all_read) = logs_of(owner);
-        if logs.is_empty() && all_read {
+        let logs = logs_of(owner, memory);
+        let on_engine = logs.iter().any(|log| log.runtime() == RuntimeKind::Docker);
+        // What fails is tried again: an engine may be on its way up.
+        let mut over = match remove_of_owner(owner, on_engine).await {
+            Ok(()) | Err(RuntimeError::NetworkHeld { .. }) => true,
+            Err(_) => false,
+        };
+        for log in &logs {
+            match log.take_steps().await {
+                Ok(true) if over => {
+                    memory.forget(log.environment());
+                    // A file that cannot be removed is named by the next run.
+                    let _ = log.settle();
+                }
+                Ok(true) => {}
+                Ok(false) | Err(_) => over = false,
+            }
+        }
+        if over {
             return true;
         }
         if since.elapsed() > PATIENCE {
             return false;
         }
-        for log in logs {
-            // What fails is tried again, and the next run says it.
-            let _ = log.revert().await;
-        }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-/// The logs of `owner`, and whether all logs could be read.
-fn logs_of(owner: &str) -> (Vec<Pending>, bool) {
-    let Ok(logs) = pending(&undo_dir()) else { return (Vec::new(), false) };
-    let all_read = logs.iter().all(Result::is_ok);
-    (logs.into_iter().flatten().filter(|log| log.is_of(owner)).collect(), all_read)
+/// The logs of `owner`: those that it has told, and those that only the disk knows.
+fn logs_of(owner: &str, memory: &Memory) -> Vec<Pending> {
+    let told: Vec<Pending> = memory.logs().map(|log| log.clone().with_file()).collect();
+    let on_disk = pending(&undo_dir()).unwrap_or_default().into_iter().flatten().filter(|log| log.is_of(owner));
+    let unknown = on_disk.filter(|log| told.iter().all(|other| other.environment() != log.environment()));
+    unknown.collect::<Vec<_>>().into_iter().chain(told.clone()).collect()
 }

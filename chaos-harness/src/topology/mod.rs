@@ -6,7 +6,9 @@
 mod build;
 mod error;
 mod instance;
+mod life;
 mod link;
+mod runs;
 mod service;
 mod template;
 
@@ -17,8 +19,10 @@ use serde::{Deserialize, Serialize};
 pub use build::Build;
 pub use error::TopologyError;
 pub use instance::InstanceId;
+pub use life::{Health, RestartPolicy};
 pub use link::{Link, Protocol};
-pub use service::{CargoBin, Health, Image, Program, RestartPolicy, Service};
+pub use runs::{CargoBin, Image, Program};
+pub use service::Service;
 pub use template::{Addresses, render};
 
 /// The name under which the load is a caller: `link(USERS, "gateway")` is the edge.

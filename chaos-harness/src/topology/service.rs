@@ -8,7 +8,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Build, InstanceId, TopologyError};
+use super::{Build, CargoBin, Health, Image, InstanceId, Program, RestartPolicy, TopologyError};
 
 /// The most instances one service may have.
 const MAX_INSTANCES: u16 = 32;
@@ -39,7 +39,10 @@ pub struct Service {
     /// The platform of its image, such as `linux/arm64`; `DOCKER_DEFAULT_PLATFORM`, else the engine's own, unless named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
-    /// Arguments of the program or container.
+    /// What a container runs instead of its image's program; empty for that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entrypoint: Vec<String>,
+    /// Arguments of the program, in a container too.
     pub args: Vec<String>,
     /// Environment variables.
     pub env: BTreeMap<String, String>,
@@ -66,80 +69,13 @@ pub struct Service {
     pub standby: u16,
     /// What happens when an instance ends by itself.
     pub restart: RestartPolicy,
-}
-
-/// What a container runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Image {
-    /// An image by name; a local one wins over a pull.
-    Named(String),
-    /// No image: a container that is there already, by name or id. It must be on the allow-list, is neither started nor
-    /// removed, and is what it was before once the experiment is over.
-    Existing(String),
-    /// An image made locally from a binary of this workspace, without a registry.
-    Cargo(CargoBin),
-}
-
-/// What a child process runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Program {
-    /// An executable file, or a name to look up in `PATH`.
-    Path(PathBuf),
-    /// A binary of this workspace.
-    Cargo(CargoBin),
-}
-
-/// A binary target of the Cargo workspace that the test belongs to.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub struct CargoBin {
-    /// The package.
-    pub package: String,
-    /// The binary target in it.
-    pub bin: String,
-}
-
-/// How to tell that an instance is healthy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", tag = "check")]
-pub enum Health {
-    /// A TCP connection is accepted.
-    Tcp {
-        /// How long starting may take.
-        #[serde(with = "humantime_serde")]
-        #[schemars(with = "String")]
-        within: Duration,
-    },
-    /// `GET` on the path answers with a 2xx status.
-    Http {
-        /// The path, with its leading slash.
-        path: String,
-        /// How long starting may take.
-        #[serde(with = "humantime_serde")]
-        #[schemars(with = "String")]
-        within: Duration,
-    },
-}
-
-impl Health {
-    /// How long starting may take.
-    pub fn within(&self) -> Duration {
-        match self {
-            Self::Tcp { within } | Self::Http { within, .. } => *within,
-        }
-    }
-}
-
-/// What happens when an instance ends without being asked to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RestartPolicy {
-    /// It stays down.
-    #[default]
-    Never,
-    /// The runtime starts it again: Docker's restart manager, or the process runtime's supervisor.
-    Always,
+    /// How long an instance may take to shut down, where the service says.
+    #[serde(default, with = "humantime_serde::option", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub stop_grace: Option<Duration>,
+    /// Whether a container's program runs under an init of the engine's.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub init: bool,
 }
 
 impl Service {
@@ -162,6 +98,9 @@ impl Service {
             instances: 1,
             standby: 0,
             restart: RestartPolicy::Never,
+            entrypoint: Vec::new(),
+            init: true,
+            stop_grace: None,
         }
     }
 
@@ -208,10 +147,34 @@ impl Service {
         self
     }
 
-    /// Sets the arguments.
+    /// Sets the arguments of the program. They mean the same on every runtime: what stands after the program.
+    ///
+    /// The program of a container is the `ENTRYPOINT` of its image, and the arguments take the place of its `CMD`. The
+    /// program of an image without `ENTRYPOINT` is the first word of its `CMD`. Where the image has neither, or has them in
+    /// shell form, whose arguments nobody reads, the start is refused; then say with [`entrypoint`](Self::entrypoint) what to run.
+    ///
+    /// ```
+    /// use chaos_harness::topology::Service;
+    ///
+    /// let cache = Service::new("cache").image("redis:7").program("redis-server").args(["--port", "{port}"]);
+    /// ```
     #[must_use]
     pub fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
         self.args = args.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// What a container runs instead of its image's program; [`args`](Self::args) stand after it. On the process runtime
+    /// [`program`](Self::program) says what runs.
+    ///
+    /// ```
+    /// use chaos_harness::topology::Service;
+    ///
+    /// let shell = Service::new("tool").image("alpine:3").entrypoint(["nc", "-lk"]).args(["-p", "{port}"]);
+    /// ```
+    #[must_use]
+    pub fn entrypoint<S: Into<String>>(mut self, words: impl IntoIterator<Item = S>) -> Self {
+        self.entrypoint = words.into_iter().map(Into::into).collect();
         self
     }
 
@@ -288,14 +251,6 @@ impl Service {
         self
     }
 
-    /// How long starting may take before it counts as failed; 30 s by default.
-    #[must_use]
-    pub fn within(mut self, limit: Duration) -> Self {
-        let (Health::Tcp { within } | Health::Http { within, .. }) = &mut self.health;
-        *within = limit;
-        self
-    }
-
     /// Sets how many instances there are.
     #[must_use]
     pub fn instances(mut self, count: u16) -> Self {
@@ -317,13 +272,6 @@ impl Service {
     #[must_use]
     pub fn standby(mut self, count: u16) -> Self {
         self.standby = count;
-        self
-    }
-
-    /// The runtime starts an instance again when it ends by itself or is killed.
-    #[must_use]
-    pub fn restarts(mut self) -> Self {
-        self.restart = RestartPolicy::Always;
         self
     }
 
@@ -351,9 +299,11 @@ impl Service {
         let given = [
             (!self.volumes.is_empty() || !self.disks.is_empty(), "volumes"),
             (!self.args.is_empty(), "arguments"),
+            (!self.entrypoint.is_empty(), "an entrypoint"),
             (!self.env.is_empty(), "environment variables"),
             (self.instances > 1, "several instances"),
-            (self.restart == RestartPolicy::Always, "a restart policy"),
+            (self.restart != RestartPolicy::Never, "a restart policy"),
+            (!self.init, "another init"),
             (self.platform.is_some(), "a platform"),
         ];
         given.into_iter().find_map(|(is_given, what)| is_given.then_some(what))
@@ -392,6 +342,15 @@ impl Service {
         }
         Ok(())
     }
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_yes(is: &bool) -> bool {
+    *is
 }
 
 fn is_zero(count: &u16) -> bool {

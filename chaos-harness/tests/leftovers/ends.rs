@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use chaos_harness::hypothesis::{Aborted, Verdict};
-use chaos_harness::journal::{Journal, Status};
+use chaos_harness::journal::{Journal, Outlook, Status};
+use chaos_harness::report::{Gate, Report};
 use chaos_harness::runtime::{EnvironmentId, RuntimeChoice, RuntimeKind, choose, sweep};
 use chaos_harness::safety::{clean, halt_all};
 use rstest::rstest;
@@ -48,6 +49,33 @@ fn assert_halted(journals: &[Journal]) {
     assert_eq!(journals[0].status, Status::Complete);
     assert_eq!(journals[0].verdict, Some(Verdict::Aborted { condition: Aborted::Halted }));
     assert!(journals[0].injections.iter().all(|injection| injection.rolled_back.is_some()), "rolled back first");
+}
+
+/// A test that takes what is not here is neither passed nor failed, and says so.
+#[rstest]
+#[case::a_fault("takes_containers", "process", "a network namespace per instance")]
+#[case::an_engine("is_for_docker", "", "no docker engine answers")]
+fn cannot_be_run(#[case] test: &str, #[case] runtime: &str, #[case] missing: &str) {
+    let victim = Victim::start_with(test, runtime, &[("DOCKER_HOST", "unix:///nowhere/docker.sock")]);
+    let folder = victim.folder.path().to_owned();
+    let Victim { process, folder: _kept } = victim;
+    let output = process.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.contains("not run: "), "{said}");
+    let report = Report::read(&folder.join("journal")).unwrap();
+    let [experiment] = report.experiments.as_slice() else { panic!("{report:?}") };
+    let journal = &experiment.journal;
+    assert!(journal.not_run.as_ref().is_some_and(|reason| reason.contains(missing)), "{journal:?}");
+    assert_eq!((journal.outlook(), Gate::of(&report), report.score()), (Outlook::NotRun, Gate::NothingToJudge, None));
+}
+
+/// Where the whole run asks for docker by name, a missing engine is a failure.
+#[test]
+fn an_engine_that_is_asked_for_by_name_is_there() {
+    let victim = Victim::start_with("is_for_docker", "docker", &[("DOCKER_HOST", "unix:///nowhere/docker.sock")]);
+    let output = victim.process.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(!output.status.success() && said.contains("no docker engine answers"), "{said}");
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {

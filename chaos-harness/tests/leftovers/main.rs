@@ -3,6 +3,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod damaged;
 mod ends;
 mod engine;
 mod every_fault;

@@ -32,11 +32,26 @@ pub(crate) fn wait_until_gone(victim: u32, folder: &Path, context: &str) -> Dura
 
 /// Everything that is left of `victim`: containers, networks, volumes, processes.
 pub(crate) fn of(victim: u32, folder: &Path) -> Vec<String> {
-    let mut left = processes("CHAOS_HARNESS_OWNER", victim);
     // Without an undo log there was no environment, and so nothing at the engine.
-    if std::fs::exists(folder.join("undo")).unwrap() {
-        left.extend(resources(victim));
-    }
+    if std::fs::exists(folder.join("undo")).unwrap() { all_of(victim) } else { on_this_machine(victim) }
+}
+
+/// The same, whatever has become of the undo log.
+pub(crate) fn all_of(victim: u32) -> Vec<String> {
+    let mut left = on_this_machine(victim);
+    left.extend(resources(victim));
+    left
+}
+
+fn on_this_machine(victim: u32) -> Vec<String> {
+    let mut left = processes("CHAOS_HARNESS_OWNER", victim);
+    let user = rustix::process::getuid().as_raw();
+    let folders = std::env::temp_dir().join(format!("chaos-harness-{user}/instances"));
+    let folders = std::fs::read_dir(folders).into_iter().flatten().flatten().map(|folder| folder.path());
+    let owned = |folder: &std::path::PathBuf| {
+        std::fs::read_to_string(folder.join("owner")).is_ok_and(|owner| owner.starts_with(&format!("{victim}/")))
+    };
+    left.extend(folders.filter(owned).map(|folder| format!("folder {}", folder.display())));
     left
 }
 

@@ -10,9 +10,9 @@ use std::time::Duration;
 use chaos_harness::fault::Attestation;
 use chaos_harness::journal::{InjectionRecord, Status};
 use chaos_harness::runtime::{RuntimeKind, Signal, State, TargetNetwork};
-use chaos_harness::topology::InstanceId;
+use chaos_harness::topology::{InstanceId, RestartPolicy, Service};
 
-use crate::common::{docker, engine_answers, not_run, on, start};
+use crate::common::{docker, engine_answers, eventually, not_run, on, start};
 use crate::lanes;
 use crate::victim::{Victim, pair};
 
@@ -141,8 +141,13 @@ fn leaves_nothing_of_fault(nobody: &Nobody, number: usize) {
 }
 
 fn has_what_it_stopped_stay_down(nobody: &Nobody) {
+    run_as(nobody, "what_is_stopped_on_purpose_stays_down");
+    run_as(nobody, "every_restart_policy_is_stood_in_for");
+}
+
+fn run_as(nobody: &Nobody, test: &str) {
     let (_folder, mut command) = nobody.command();
-    command.args(["--exact", "unprivileged::what_is_stopped_on_purpose_stays_down", "--ignored", "--nocapture"]);
+    command.args(["--exact", &format!("unprivileged::{test}"), "--ignored", "--nocapture"]);
     let output = command.env("CHAOS_RUNTIME", "docker").output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
@@ -165,6 +170,37 @@ fn what_is_stopped_on_purpose_stays_down() {
             assert!(matches!(state, State::Exited { .. }), "{signal}, then a stop: {state:?}");
             runtime.start_again(&id).await.unwrap();
         }
+        environment.destroy().await.unwrap();
+    });
+}
+
+#[test]
+#[ignore = "run by the tests of this file, as nobody"]
+fn every_restart_policy_is_stood_in_for() {
+    on(RuntimeKind::Docker, |kind| async move {
+        let twice = RestartPolicy::OnFailure { retries: 2 };
+        let with = |policy| move |service: Service| service.restart(policy);
+        let topology = pair().with("inventory", with(RestartPolicy::UnlessStopped)).unwrap();
+        let topology = topology.with("product", with(twice)).unwrap();
+        let environment = start(kind, topology).await;
+        let runtime = environment.runtime();
+        let (inventory, product) = (InstanceId::new("inventory", 1), InstanceId::new("product", 1));
+        for restarts in 1..=2 {
+            for id in [&inventory, &product] {
+                let mechanism = runtime.kill(id).await.unwrap().mechanism;
+                assert!(mechanism.ends_with("restarted by the harness in its stead"), "{mechanism}");
+                eventually(&format!("{id} comes back"), || async {
+                    let status = runtime.status(id).await.unwrap();
+                    status.state == State::Running && status.restarts == restarts
+                })
+                .await;
+            }
+        }
+        runtime.kill(&product).await.unwrap();
+        // That it does not come back takes a while to show; it would after 400 ms.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let state = runtime.status(&product).await.unwrap().state;
+        assert!(matches!(state, State::Exited { code: 137, .. }), "it has had its two retries: {state:?}");
         environment.destroy().await.unwrap();
     });
 }

@@ -126,9 +126,27 @@ async fn clashes(lab: Lab) -> chaos_harness::Result<()> {
 async fn never_starts(lab: Lab) -> chaos_harness::Result<()> {
     let never = service("product").http("/nowhere");
     let experiment = lab.experiment(Topology::new("never").service(never)).time_limit(2.secs());
+    let claimed = hypothesis!(availability > 1% during baseline);
+    let experiment = experiment.load(Load::get("product", "/products").rate(100)).hypothesis(claimed);
     let error = experiment.run().await.unwrap_err();
     println!("refused: {error}");
     Ok(())
+}
+
+/// It takes what only containers have.
+#[chaos_test]
+#[ignore = "run by the tests of this file"]
+async fn takes_containers(lab: Lab) -> chaos_harness::Result<Verdict> {
+    let experiment = lab.experiment(pair()).load(Load::get("product", "/products").rate(100));
+    experiment.inject(network("product").loss(0.2).hold(1.secs())).hypothesis(hypothesis!(mttr < 10s)).run().await
+}
+
+/// It asks for docker by itself.
+#[chaos_test(runtime = "docker")]
+#[ignore = "run by the tests of this file"]
+async fn is_for_docker(lab: Lab) -> chaos_harness::Result<Verdict> {
+    let experiment = lab.experiment(pair()).load(Load::get("product", "/products").rate(100));
+    experiment.inject(target("inventory").kill().hold(1.secs())).hypothesis(hypothesis!(mttr < 10s)).run().await
 }
 
 fn existing() -> Topology {

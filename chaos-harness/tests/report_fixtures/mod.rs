@@ -238,6 +238,7 @@ pub(crate) fn named(name: &str) -> Journal {
         steady_state: vec![findings(1.0, 4, None).remove(0)],
         findings: Vec::new(),
         verdict: Some(Verdict::Upheld),
+        not_run: None,
         problems: Vec::new(),
         logs: [("inventory-1".to_owned(), lines.collect()), ("order-1".to_owned(), vec!["breaker open".to_owned()])]
             .into(),

@@ -32,7 +32,7 @@ impl Style {
     pub(super) fn standing(self, standing: Standing, text: &str) -> String {
         let colour = match standing {
             Standing::Upheld | Standing::RefutedAsExpected => AnsiColor::Green,
-            Standing::Inconclusive | Standing::Interrupted | Standing::Running => AnsiColor::Yellow,
+            Standing::Inconclusive | Standing::Interrupted | Standing::Running | Standing::NotRun => AnsiColor::Yellow,
             _ => AnsiColor::Red,
         };
         self.paint(colour.on_default().bold(), text)

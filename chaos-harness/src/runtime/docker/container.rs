@@ -11,6 +11,7 @@ use bollard::models::{
 use bollard::query_parameters::CreateContainerOptionsBuilder;
 
 use super::client::engine;
+use super::command::Command;
 use super::sweep::remove_containers;
 use crate::runtime::{EnvironmentId, InstanceSpec, RuntimeError, State, Status};
 use crate::topology::{InstanceId, RestartPolicy};
@@ -30,6 +31,7 @@ pub(super) fn body(
     environment: &EnvironmentId,
     network: &str,
     image: &str,
+    command: Command,
     spec: &InstanceSpec,
 ) -> ContainerCreateBody {
     let service = &spec.service;
@@ -42,12 +44,13 @@ pub(super) fn body(
     ContainerCreateBody {
         image: Some(image.to_owned()),
         hostname: Some(spec.id.to_string()),
-        cmd: Some(spec.args.clone()).filter(|args| !args.is_empty()),
+        entrypoint: command.entrypoint.map(|program| vec![program]),
+        cmd: Some(command.cmd).filter(|words| !words.is_empty()),
         env: Some(spec.env.iter().map(|(key, value)| format!("{key}={value}")).collect()),
         labels: Some(labels),
         host_config: Some(HostConfig {
             network_mode: Some(network.to_owned()),
-            init: Some(true),
+            init: Some(service.init),
             restart_policy: policy(service.restart),
             mounts: Some(disks).filter(|disks| !disks.is_empty()),
             tmpfs: Some(volumes).filter(|volumes| !volumes.is_empty()),
@@ -69,12 +72,13 @@ fn disk(environment: &EnvironmentId, folder: &str) -> Mount {
 }
 
 fn policy(restart: RestartPolicy) -> Option<EnginePolicy> {
-    match restart {
-        RestartPolicy::Never => None,
-        RestartPolicy::Always => {
-            Some(EnginePolicy { name: Some(RestartPolicyNameEnum::ALWAYS), maximum_retry_count: None })
-        }
-    }
+    let (name, retries) = match restart {
+        RestartPolicy::Never => return None,
+        RestartPolicy::Always => (RestartPolicyNameEnum::ALWAYS, None),
+        RestartPolicy::UnlessStopped => (RestartPolicyNameEnum::UNLESS_STOPPED, None),
+        RestartPolicy::OnFailure { retries } => (RestartPolicyNameEnum::ON_FAILURE, Some(i64::from(retries))),
+    };
+    Some(EnginePolicy { name: Some(name), maximum_retry_count: retries })
 }
 
 /// The engine's words as a status; `address` is where the service is reached.

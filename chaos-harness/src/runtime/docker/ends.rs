@@ -1,15 +1,36 @@
-//! How instances are ended, and how it is known that they have.
+//! How instances are ended, how it is known that they have, and what starts them again.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use bollard::query_parameters::StopContainerOptionsBuilder;
+use futures::future::join_all;
 
+use super::address::NetworkMode;
 use super::client::{engine, status_code};
 use super::{DockerRuntime, kill};
+use crate::runtime::docker_undo::DockerUndo;
 use crate::runtime::{Runtime, RuntimeError, Signal};
+use crate::safety::undo::UndoStep;
 use crate::topology::InstanceId;
 
 impl DockerRuntime {
+    /// Whether the first process of an instance is the engine's init.
+    pub(super) fn is_under_init(&self, id: &InstanceId) -> bool {
+        let instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
+        instances.get(id).is_some_and(|instance| instance.under_init)
+    }
+
+    /// Asks those to shut down whose service says how long they may take for it.
+    pub(super) async fn ask_to_shut_down(&self) {
+        let asked: Vec<(InstanceId, Duration)> = {
+            let instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
+            instances.iter().filter_map(|(id, instance)| Some((id.clone(), instance.grace?))).collect()
+        };
+        // One that cannot be asked is removed all the same.
+        join_all(asked.iter().map(|(id, grace)| self.shut_down(id, *grace))).await;
+    }
+
     /// The first process of an instance that runs, and its container.
     pub(super) async fn running(&self, id: &InstanceId, action: &'static str) -> Result<(u32, String), RuntimeError> {
         let pid = self.status(id).await?.pid;
@@ -41,5 +62,28 @@ impl DockerRuntime {
             pause = (pause * 2).min(Duration::from_millis(50));
         }
         Ok(())
+    }
+
+    pub(super) async fn undo_of_pause(&self, id: &InstanceId) -> Result<UndoStep, RuntimeError> {
+        Ok(UndoStep::Docker(DockerUndo::Unpause { container: self.container(id).await? }))
+    }
+
+    pub(super) async fn undo_of_stop(&self, id: &InstanceId) -> Result<UndoStep, RuntimeError> {
+        Ok(UndoStep::Docker(DockerUndo::Start { container: self.container(id).await? }))
+    }
+
+    /// Takes a step back, and notes that.
+    pub(super) async fn take(&self, step: UndoStep) -> Result<(), RuntimeError> {
+        self.undo.take(&step).await
+    }
+
+    /// Refuses a fault in a network that others are in as well: the machine's, or another container's.
+    pub(super) async fn only_its_own_network(&self, id: &InstanceId) -> Result<(), RuntimeError> {
+        let whose = match NetworkMode::of(&self.inspect(id).await?) {
+            NetworkMode::Own => return Ok(()),
+            NetworkMode::Host => "this machine".to_owned(),
+            NetworkMode::Container(other) => format!("container {other}"),
+        };
+        Err(RuntimeError::SharedNetwork { instance: id.clone(), whose })
     }
 }

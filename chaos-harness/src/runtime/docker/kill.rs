@@ -4,12 +4,11 @@
 //! restart policy. A signal from outside the engine is a crash to it, which is what the fault means.
 
 use bollard::Docker;
-use bollard::models::RestartPolicyNameEnum;
 use bollard::query_parameters::KillContainerOptionsBuilder;
 use rustix::process::{Pid, kill_process};
 
 use super::client::engine;
-use super::stand_in::StandIns;
+use super::stand_in::{self, StandIns};
 use crate::runtime::{RuntimeError, Signal};
 use crate::topology::InstanceId;
 
@@ -34,8 +33,8 @@ pub(super) fn is_of(pid: u32, container: &str) -> bool {
     !container.is_empty() && groups.contains(container)
 }
 
-/// The process of the service: the first child of the little init under which containers run. The kernel keeps from
-/// an init what it does not handle, so a `SIGSEGV` to it would do nothing.
+/// The process of the service in a container that runs under a little init: its first child. The kernel keeps from an init
+/// what it does not handle, so a `SIGSEGV` to it would do nothing.
 pub(super) fn service(init: u32) -> u32 {
     let children = std::fs::read_to_string(format!("/proc/{init}/task/{init}/children")).unwrap_or_default();
     children.split_whitespace().find_map(|pid| pid.parse().ok()).unwrap_or(init)
@@ -52,10 +51,10 @@ pub(super) async fn through_engine(
     let details = docker.inspect_container(name, None).await.map_err(engine(format!("inspect {id}")))?;
     let options = KillContainerOptionsBuilder::new().signal(signal.name()).build();
     docker.kill_container(name, Some(options)).await.map_err(engine(format!("send {signal} to {id}")))?;
-    let policy = details.host_config.and_then(|host| host.restart_policy).and_then(|policy| policy.name);
-    if policy != Some(RestartPolicyNameEnum::ALWAYS) {
+    let policy = stand_in::policy(details.host_config.and_then(|host| host.restart_policy));
+    if !policy.brings_back() {
         return Ok(format!("{signal} through the engine"));
     }
-    stand_ins.stand_in(docker.clone(), name.to_owned(), id);
+    stand_ins.stand_in(docker.clone(), name.to_owned(), id, policy);
     Ok(format!("{signal} through the engine; restarted by the harness in its stead"))
 }

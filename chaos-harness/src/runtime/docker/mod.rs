@@ -3,6 +3,7 @@
 mod address;
 mod cgroup;
 mod client;
+mod command;
 mod config;
 mod container;
 mod credentials;
@@ -20,6 +21,7 @@ mod network;
 mod offline;
 mod platform;
 mod pressure;
+mod reach;
 mod reference;
 mod resources;
 mod rootfs;
@@ -46,10 +48,9 @@ pub(crate) use helper::perform;
 pub(crate) use leased::{Leased, delay_names};
 #[cfg(test)]
 pub(super) use libraries::of as libraries_of;
-pub(super) use sweep::{remove_environment, sweep};
+pub(super) use sweep::{remove_environment, remove_of_owner, sweep};
 pub(crate) use undo::undo;
 
-use self::address::NetworkMode;
 use self::client::{connect, engine};
 use self::existing::Existing;
 use self::throttle::Throttle;
@@ -73,7 +74,7 @@ pub(crate) struct DockerRuntime {
     /// Image names by service, filled in by `prepare`.
     images: Mutex<BTreeMap<String, String>>,
     /// The port of each instance that was started.
-    instances: Arc<Mutex<HashMap<InstanceId, u16>>>,
+    instances: Arc<Mutex<HashMap<InstanceId, Instance>>>,
     /// Containers that were there before.
     existing: Mutex<BTreeMap<InstanceId, Existing>>,
     /// Held for reading by every start, so that `destroy` waits for those whose caller has gone away.
@@ -87,6 +88,16 @@ pub(crate) struct DockerRuntime {
     paces: tokio::sync::Mutex<Ledger<Throttle>>,
     out_of_memory: memory::OutOfMemory,
     stand_ins: stand_in::StandIns,
+}
+
+/// A started instance.
+#[derive(Debug)]
+struct Instance {
+    port: u16,
+    /// Whether the engine's init is its first process.
+    under_init: bool,
+    /// How long it may take to shut down at the end, where it is asked to.
+    grace: Option<Duration>,
 }
 
 impl DockerRuntime {
@@ -143,29 +154,21 @@ impl DockerRuntime {
         Ok(())
     }
 
-    /// Refuses a fault in a network that others are in as well: the machine's, or another container's.
-    async fn only_its_own_network(&self, id: &InstanceId) -> Result<(), RuntimeError> {
-        let whose = match NetworkMode::of(&self.inspect(id).await?) {
-            NetworkMode::Own => return Ok(()),
-            NetworkMode::Host => "this machine".to_owned(),
-            NetworkMode::Container(other) => format!("container {other}"),
-        };
-        Err(RuntimeError::SharedNetwork { instance: id.clone(), whose })
-    }
-
     /// Takes a container that is there already for `spec`.
     async fn adopt(&self, container: &str, spec: &InstanceSpec) -> Result<(), RuntimeError> {
         let port = spec.service.port;
         let watch = events::Watch { id: spec.id.clone(), network: self.network.name.clone(), port };
         let existing = existing::adopt(&self.docker, container, watch, &self.changes).await?;
         self.existing.lock().unwrap_or_else(PoisonError::into_inner).insert(spec.id.clone(), existing);
-        self.instances.lock().unwrap_or_else(PoisonError::into_inner).insert(spec.id.clone(), port);
+        let instance = Instance { port, under_init: false, grace: None };
+        self.instances.lock().unwrap_or_else(PoisonError::into_inner).insert(spec.id.clone(), instance);
         Ok(())
     }
 
     fn port(&self, id: &InstanceId) -> Result<u16, RuntimeError> {
         let instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
-        instances.get(id).copied().ok_or_else(|| RuntimeError::UnknownInstance { instance: id.clone() })
+        let instance = instances.get(id).ok_or_else(|| RuntimeError::UnknownInstance { instance: id.clone() })?;
+        Ok(instance.port)
     }
 
     async fn inspect(&self, id: &InstanceId) -> Result<ContainerInspectResponse, RuntimeError> {
@@ -195,19 +198,6 @@ impl DockerRuntime {
     async fn container(&self, id: &InstanceId) -> Result<String, RuntimeError> {
         self.port(id)?;
         Ok(self.inspect(id).await?.id.unwrap_or_else(|| self.name(id)))
-    }
-
-    async fn undo_of_pause(&self, id: &InstanceId) -> Result<UndoStep, RuntimeError> {
-        Ok(UndoStep::Docker(DockerUndo::Unpause { container: self.container(id).await? }))
-    }
-
-    async fn undo_of_stop(&self, id: &InstanceId) -> Result<UndoStep, RuntimeError> {
-        Ok(UndoStep::Docker(DockerUndo::Start { container: self.container(id).await? }))
-    }
-
-    /// Takes a step back, and notes that.
-    async fn take(&self, step: UndoStep) -> Result<(), RuntimeError> {
-        self.undo.take(&step).await
     }
 }
 
@@ -256,14 +246,16 @@ impl Runtime for DockerRuntime {
             return self.adopt(container, spec).await;
         }
         let port = spec.service.port;
-        let (name, body) = (self.name(&spec.id), container::body(&self.id, &self.network.name, image, spec));
+        let instance = Instance { port, under_init: spec.service.init, grace: spec.service.stop_grace };
+        let command = command::of(&self.docker, image, spec).await?;
+        let (name, body) = (self.name(&spec.id), container::body(&self.id, &self.network.name, image, command, spec));
         let (id, instances, docker) = (spec.id.clone(), self.instances.clone(), self.docker.clone());
         let platform = platform::of_container(&spec.service);
         let starting = self.starting.clone().read_owned().await;
         // A task of its own: a start that is cancelled between two requests would leave a container that nobody knows.
         let start = tokio::spawn(async move {
             container::start(&docker, &name, platform.as_deref(), body).await?;
-            instances.lock().unwrap_or_else(PoisonError::into_inner).insert(id, port);
+            instances.lock().unwrap_or_else(PoisonError::into_inner).insert(id, instance);
             drop(starting);
             Ok(())
         });
@@ -295,7 +287,7 @@ impl Runtime for DockerRuntime {
         self.only_ours(id, "signalled")?;
         let (init, container) = self.running(id, "signalled").await?;
         self.undo.note(UndoStep::Docker(DockerUndo::Start { container: container.clone() }))?;
-        let pid = kill::service(init);
+        let pid = if self.is_under_init(id) { kill::service(init) } else { init };
         let wont = Wont::of(pid, signal);
         let mechanism = match kill::process(pid, &container, signal)? {
             true => format!("{signal} to process {pid}"),
@@ -325,7 +317,9 @@ impl Runtime for DockerRuntime {
             true => address::of_existing(&self.docker, &details, network, port).await?,
             false => address::in_network(&details, network, port),
         };
-        Ok(container::status(&details, address))
+        let mut status = container::status(&details, address);
+        status.restarts += self.stand_ins.restarts(id).await;
+        Ok(status)
     }
 
     async fn logs(&self, id: &InstanceId, lines: usize) -> Result<Vec<String>, RuntimeError> {
@@ -354,6 +348,11 @@ impl Runtime for DockerRuntime {
         }
     }
 
+    async fn check_link_host(&self, id: &InstanceId) -> Result<(), RuntimeError> {
+        // One that was there before is on networks of its own.
+        if self.only_ours(id, "asked to connect").is_err() { Ok(()) } else { reach::check(self, id).await }
+    }
+
     async fn process(&self, id: &InstanceId) -> Result<TargetProcess, RuntimeError> {
         let (pid, container) = self.running(id, "looked into").await?;
         let process = Process::of(pid).filter(|_| kill::is_of(pid, &container));
@@ -377,13 +376,16 @@ impl Runtime for DockerRuntime {
         self.listener.abort();
         self.stand_ins.call_off_all().await;
         drop(self.starting.write().await);
+        self.ask_to_shut_down().await;
         self.instances.lock().unwrap_or_else(PoisonError::into_inner).clear();
         // By label, so that what a cancelled start left goes as well.
-        sweep::remove_labelled(&self.docker, self.id.name()).await?;
+        let removed = sweep::remove_labelled(&self.docker, self.id.name()).await;
         // What is left to undo was done to containers that stay.
         self.undo.revert().await?;
         self.existing.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        Ok(self.undo.close()?)
+        let held = removed?.held;
+        self.undo.close()?;
+        held.map_or(Ok(()), Err)
     }
 }
 

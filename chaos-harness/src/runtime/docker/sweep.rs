@@ -13,7 +13,7 @@ use futures::future::join_all;
 
 use super::client::{connect, engine, status_code};
 use super::network;
-use crate::runtime::session::{LABEL_ENVIRONMENT, is_left};
+use crate::runtime::session::{LABEL_ENVIRONMENT, LABEL_OWNER, is_left};
 use crate::runtime::{Leftover, RuntimeError};
 
 /// How long no new container or network may have come before an environment counts as gone.
@@ -21,8 +21,9 @@ const QUIET: Duration = Duration::from_millis(1500);
 /// The pause between looks.
 const PAUSE: Duration = Duration::from_millis(150);
 
-/// Finds the containers, volumes and networks whose owner is gone or whose time is up, and removes them unless `check` is set.
-pub(crate) async fn sweep(check: bool) -> Result<Vec<Leftover>, RuntimeError> {
+/// Finds the containers, volumes and networks whose owner is gone or whose time is up, and removes them unless `check` is
+/// set: what was found, and what of it could not be removed.
+pub(crate) async fn sweep(check: bool) -> Result<(Vec<Leftover>, Option<RuntimeError>), RuntimeError> {
     let docker = connect().await?;
     let containers = containers(&docker, LABEL_ENVIRONMENT).await?;
     let left_containers = containers.into_iter().filter(|(_, labels)| is_left(labels));
@@ -31,41 +32,80 @@ pub(crate) async fn sweep(check: bool) -> Result<Vec<Leftover>, RuntimeError> {
     let volumes = volumes(&docker, LABEL_ENVIRONMENT).await?.into_iter().filter(|volume| is_left(&volume.labels));
     let volumes: Vec<String> = volumes.map(|volume| volume.name).collect();
     let networks = left_networks(&docker).await?;
-    if !check {
-        remove_containers(&docker, &containers).await?;
-        remove_volumes(&docker, &volumes).await?;
-        network::remove_all(&docker, &networks).await?;
-    }
+    let failed = if check { None } else { remove(&docker, &containers, &volumes, &networks).await.err() };
     let containers = containers.into_iter().map(|name| Leftover::new("container", name));
     let containers = containers.chain(volumes.into_iter().map(|name| Leftover::new("volume", name)));
-    Ok(containers.chain(networks.into_iter().map(|name| Leftover::new("network", name))).collect())
+    let found = containers.chain(networks.into_iter().map(|name| Leftover::new("network", name)));
+    Ok((found.collect(), failed))
 }
 
-/// Takes away all that carries the name of `environment`. A request of a dead process may still be carried out, so
-/// what it made is looked for until nothing has come for a while.
+/// Removes all of them, and goes on past what cannot be removed.
+async fn remove(
+    docker: &Docker,
+    containers: &[String],
+    volumes: &[String],
+    networks: &[String],
+) -> Result<(), RuntimeError> {
+    let containers = remove_containers(docker, containers).await;
+    let volumes = remove_volumes(docker, volumes).await;
+    containers.and(volumes).and(network::remove_all(docker, networks).await)
+}
+
+/// Takes away all that carries the name of `environment`.
 pub(crate) async fn remove_environment(environment: &str) -> Result<(), RuntimeError> {
-    let docker = connect().await?;
+    remove_until_quiet(&connect().await?, &format!("{LABEL_ENVIRONMENT}={environment}")).await
+}
+
+/// Takes away all that process `owner` has made. Unless something is known to be there, one look will do.
+pub(crate) async fn remove_of_owner(owner: &str, is_known: bool) -> Result<(), RuntimeError> {
+    let (docker, label) = (connect().await?, format!("{LABEL_OWNER}={owner}"));
+    if !is_known && remove_with_label(&docker, &label).await?.count == 0 {
+        return Ok(());
+    }
+    remove_until_quiet(&docker, &label).await
+}
+
+/// A request of a dead process may still be carried out, so what it made is looked for until nothing has come for a
+/// while.
+async fn remove_until_quiet(docker: &Docker, label: &str) -> Result<(), RuntimeError> {
     let mut quiet_since = Instant::now();
-    while quiet_since.elapsed() < QUIET {
-        if remove_labelled(&docker, environment).await? > 0 {
+    loop {
+        let removed = remove_with_label(docker, label).await?;
+        if removed.count > 0 {
             quiet_since = Instant::now();
+        }
+        if quiet_since.elapsed() >= QUIET {
+            return removed.held.map_or(Ok(()), Err);
         }
         tokio::time::sleep(PAUSE).await;
     }
-    Ok(())
 }
 
-/// Removes the containers, then the volumes and networks of an environment; how many there were.
-pub(super) async fn remove_labelled(docker: &Docker, environment: &str) -> Result<usize, RuntimeError> {
-    let label = format!("{LABEL_ENVIRONMENT}={environment}");
-    let containers: Vec<String> = containers(docker, &label).await?.into_iter().map(|(name, _)| name).collect();
-    remove_containers(docker, &containers).await?;
-    let volumes: Vec<String> = volumes(docker, &label).await?.into_iter().map(|volume| volume.name).collect();
-    remove_volumes(docker, &volumes).await?;
-    let networks = networks(docker, &label).await?.into_iter().filter_map(|network| network.name);
-    let networks: Vec<String> = networks.collect();
-    network::remove_all(docker, &networks).await?;
-    Ok(containers.len() + volumes.len() + networks.len())
+/// What came of a removal.
+pub(super) struct Removed {
+    /// How many containers, volumes and networks there were.
+    count: usize,
+    /// A network that stays, since a container of somebody else is on it.
+    pub(super) held: Option<RuntimeError>,
+}
+
+/// Removes what there is of an environment.
+pub(super) async fn remove_labelled(docker: &Docker, environment: &str) -> Result<Removed, RuntimeError> {
+    remove_with_label(docker, &format!("{LABEL_ENVIRONMENT}={environment}")).await
+}
+
+/// Removes the containers, then the volumes and networks that carry `label`.
+async fn remove_with_label(docker: &Docker, label: &str) -> Result<Removed, RuntimeError> {
+    let containers: Vec<String> = containers(docker, label).await?.into_iter().map(|(name, _)| name).collect();
+    let volumes: Vec<String> = volumes(docker, label).await?.into_iter().map(|volume| volume.name).collect();
+    let networks: Vec<String> = networks(docker, label).await?.into_iter().filter_map(|network| network.name).collect();
+    let count = containers.len() + volumes.len();
+    match remove(docker, &containers, &volumes, &networks).await {
+        Ok(()) => Ok(Removed { count: count + networks.len(), held: None }),
+        // The same ones at every look: they are not news.
+        Err(held @ RuntimeError::NetworkHeld { .. }) => Ok(Removed { count, held: Some(held) }),
+        Err(error) => Err(error),
+    }
 }
 
 /// The containers that carry `label` (`key` or `key=value`), running or not, with their labels.

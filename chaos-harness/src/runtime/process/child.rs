@@ -4,18 +4,22 @@
 use std::time::Duration;
 
 pub(super) use rustix::process::Signal;
-use rustix::process::{Pid, getppid, kill_process_group, set_parent_process_death_signal};
+use rustix::process::{Pid, Resource, getppid, kill_process_group, set_parent_process_death_signal, setrlimit};
 use tokio::process::Command;
 
 use crate::runtime::RuntimeError;
+use crate::shortage::descriptors_for_children;
 
-/// Makes the child die when the thread that spawns it ends, at the latest when this process does.
+/// Makes the child die when the thread that spawns it ends, at the latest when this process does, and gives it the limit
+/// on descriptors that this process was started with.
 pub(super) fn die_with_parent(command: &mut Command) {
     let parent = rustix::process::getpid();
-    // SAFETY: between fork and exec only async-signal-safe calls are allowed. These are two bare system
-    // calls (prctl, getppid) that neither allocate nor lock.
+    let descriptors = descriptors_for_children();
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed. These are three bare system
+    // calls (setrlimit, prctl, getppid) that neither allocate nor lock.
     unsafe {
         command.pre_exec(move || {
+            setrlimit(Resource::Nofile, descriptors)?;
             set_parent_process_death_signal(Some(Signal::KILL))?;
             // The parent may have died before the call above; then nobody would ever kill this child.
             if getppid() == Some(parent) { Ok(()) } else { Err(rustix::io::Errno::SRCH.into()) }

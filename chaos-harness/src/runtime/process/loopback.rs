@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Mutex;
 
+use super::folders;
 use crate::runtime::RuntimeError;
 use crate::topology::InstanceId;
 
@@ -64,9 +65,8 @@ impl Loopback {
     }
 }
 
-/// Locks are per user: another user's files could not be opened.
 fn lock_folder() -> PathBuf {
-    std::env::temp_dir().join(format!("chaos-harness-{}", rustix::process::getuid().as_raw())).join("loopback")
+    folders::of_user().join("loopback")
 }
 
 fn lock(path: &PathBuf) -> Result<Option<File>, RuntimeError> {

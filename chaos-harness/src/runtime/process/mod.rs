@@ -4,6 +4,7 @@
 //! port beside others. A child dies with the test process, whatever ends that.
 
 mod child;
+mod folders;
 mod loopback;
 mod output;
 mod spawner;
@@ -12,7 +13,7 @@ mod sweep;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,9 +21,10 @@ use async_trait::async_trait;
 use futures::future::join_all;
 use tokio::sync::broadcast;
 
+use self::folders::Folders;
 use self::loopback::Loopback;
 use self::supervisor::{Supervised, Wish};
-pub(super) use self::sweep::{remove_environment, sweep};
+pub(super) use self::sweep::{remove_environment, remove_of_owner, sweep};
 use super::artifact::{self, Linking};
 use super::{
     Change, EnvironmentId, InstanceSpec, Killed, Process, Runtime, RuntimeError, RuntimeKind, Signal, Signalled, State,
@@ -31,6 +33,8 @@ use super::{
 use crate::safety::undo::UndoLog;
 use crate::topology::{InstanceId, Program, Topology};
 
+/// Names the folder of an instance in its environment. It is also the folder in which the instance runs.
+const INSTANCE_DIR: &str = "CHAOS_INSTANCE_DIR";
 /// How long a killed child may take to be gone. It takes microseconds; this bounds a stuck kernel.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -40,6 +44,7 @@ pub(crate) struct ProcessRuntime {
     id: EnvironmentId,
     undo: UndoLog,
     loopback: Loopback,
+    folders: Folders,
     /// Executables by service, filled in by `prepare`.
     programs: Mutex<BTreeMap<String, PathBuf>>,
     instances: Mutex<BTreeMap<InstanceId, Arc<Supervised>>>,
@@ -53,6 +58,7 @@ impl ProcessRuntime {
             id: id.clone(),
             undo: UndoLog::begin(id, RuntimeKind::Process)?,
             loopback: Loopback::take()?,
+            folders: Folders::make(id)?,
             programs: Mutex::default(),
             instances: Mutex::default(),
             changes: broadcast::channel(1024).0,
@@ -98,7 +104,7 @@ impl Runtime for ProcessRuntime {
                 return Err(RuntimeError::NoVolumes { service: service.name.clone(), runtime: self.kind() });
             }
             let path = match &service.program {
-                Some(Program::Path(path)) => path.clone(),
+                Some(Program::Path(path)) => from_here(path)?,
                 Some(Program::Cargo(bin)) => {
                     let (bin, settings) = (bin.clone(), service.build.clone());
                     let build =
@@ -125,22 +131,15 @@ impl Runtime for ProcessRuntime {
         let address = self.listen_address(&spec.id, spec.service.port);
         let mut marked = spec.clone();
         marked.env.extend(sweep::marks(&self.id));
-        let supervised = Supervised::start(marked, program, address, self.changes.clone()).await?;
+        let folder = self.folders.of(&spec.id)?;
+        marked.env.insert(INSTANCE_DIR.to_owned(), folder.display().to_string());
+        let supervised = Supervised::start(marked, (program, folder), address, self.changes.clone()).await?;
         self.instances.lock().unwrap_or_else(PoisonError::into_inner).insert(spec.id.clone(), supervised);
         Ok(())
     }
 
     async fn stop(&self, id: &InstanceId, grace: Duration) -> Result<(), RuntimeError> {
-        let instance = self.instance(id)?;
-        instance.wish(Wish::Down);
-        let Some(pid) = instance.status().pid else { return Ok(()) };
-        child::signal(pid, child::Signal::TERM)?;
-        child::signal(pid, child::Signal::CONT)?;
-        if !instance.ends_within(pid, grace).await {
-            child::signal(pid, child::Signal::KILL)?;
-            instance.ends_within(pid, GONE_WITHIN).await;
-        }
-        Ok(())
+        shut_down(&*self.instance(id)?, grace).await
     }
 
     async fn retire(&self, id: &InstanceId, grace: Duration) -> Result<(), RuntimeError> {
@@ -211,6 +210,10 @@ impl Runtime for ProcessRuntime {
             std::mem::take(&mut *instances).into_iter().collect()
         };
         let ends = instances.into_iter().map(|(id, instance)| async move {
+            if let Some(grace) = instance.grace() {
+                // One that cannot be asked is killed all the same.
+                let _ = shut_down(&instance, grace).await;
+            }
             instance.wish(Wish::Down);
             let pid = instance.status().pid?;
             let killed = child::signal(pid, child::Signal::KILL);
@@ -225,6 +228,26 @@ impl Runtime for ProcessRuntime {
         remove_environment(self.id.name()).await?;
         Ok(self.undo.close()?)
     }
+}
+
+async fn shut_down(instance: &Supervised, grace: Duration) -> Result<(), RuntimeError> {
+    instance.wish(Wish::Down);
+    let Some(pid) = instance.status().pid else { return Ok(()) };
+    child::signal(pid, child::Signal::TERM)?;
+    child::signal(pid, child::Signal::CONT)?;
+    if !instance.ends_within(pid, grace).await {
+        child::signal(pid, child::Signal::KILL)?;
+        instance.ends_within(pid, GONE_WITHIN).await;
+    }
+    Ok(())
+}
+
+/// A path that is relative to where the test runs. A bare name is looked for in `PATH`.
+fn from_here(path: &Path) -> Result<PathBuf, RuntimeError> {
+    if path.components().count() < 2 {
+        return Ok(path.to_owned());
+    }
+    std::path::absolute(path).map_err(RuntimeError::io(format!("find {}", path.display())))
 }
 
 impl Drop for ProcessRuntime {

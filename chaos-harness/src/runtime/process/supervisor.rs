@@ -13,7 +13,6 @@ use tokio::sync::{broadcast, watch};
 use super::output::Output;
 use super::spawner;
 use crate::runtime::{Change, InstanceSpec, RuntimeError, State, Status};
-use crate::topology::RestartPolicy;
 
 /// The first delay before a restart, doubled each time up to the longest, as Docker's restart manager does.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
@@ -35,6 +34,8 @@ pub(super) enum Wish {
 pub(super) struct Supervised {
     spec: InstanceSpec,
     program: PathBuf,
+    /// Where it runs.
+    folder: PathBuf,
     address: SocketAddr,
     output: Output,
     status: watch::Sender<Status>,
@@ -47,7 +48,7 @@ impl Supervised {
     /// Starts the instance for the first time.
     pub(super) async fn start(
         spec: InstanceSpec,
-        program: PathBuf,
+        (program, folder): (PathBuf, PathBuf),
         address: SocketAddr,
         changes: broadcast::Sender<Change>,
     ) -> Result<Arc<Self>, RuntimeError> {
@@ -55,6 +56,7 @@ impl Supervised {
         let supervised = Arc::new_cyclic(|this| Self {
             spec,
             program,
+            folder,
             address,
             output: Output::default(),
             status: watch::Sender::new(down),
@@ -89,9 +91,15 @@ impl Supervised {
         *self.wish.lock().unwrap_or_else(PoisonError::into_inner) = wish;
     }
 
+    /// How long it may take to shut down at the end, where it is to be asked to.
+    pub(super) fn grace(&self) -> Option<Duration> {
+        self.spec.service.stop_grace
+    }
+
     fn wants_restart(&self) -> bool {
         let wish = *self.wish.lock().unwrap_or_else(PoisonError::into_inner);
-        wish == Wish::Up && self.spec.service.restart == RestartPolicy::Always
+        let Status { state: State::Exited { code, .. }, restarts, .. } = self.status() else { return false };
+        wish == Wish::Up && self.spec.service.restart.restarts_after(code, restarts)
     }
 
     /// Notes that process `pid` was stopped or goes on; ignored when another runs by now.
@@ -110,7 +118,7 @@ impl Supervised {
 
     async fn spawn(&self) -> Result<Child, RuntimeError> {
         let mut command = Command::new(&self.program);
-        command.args(&self.spec.args).env_clear().envs(inherited()).envs(&self.spec.env);
+        command.args(&self.spec.args).current_dir(&self.folder).env_clear().envs(inherited()).envs(&self.spec.env);
         let mut child = spawner::spawn(command).await.map_err(|source| RuntimeError::Spawn {
             instance: self.spec.id.clone(),
             program: self.program.clone(),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::folders;
 use crate::runtime::session::start_time;
 use crate::runtime::{EnvironmentId, Leftover, RuntimeError, is_owner_gone, owner_of_this_process};
 
@@ -63,9 +64,20 @@ fn marked() -> Vec<Marked> {
 
 /// Ends every process of `environment`, and those that they start meanwhile.
 pub(crate) async fn remove_environment(environment: &str) -> Result<(), RuntimeError> {
+    end_all(|process| process.environment == environment).await?;
+    folders::remove(|folder| folder.environment == environment)
+}
+
+/// Ends every process of every environment of `owner`.
+pub(crate) async fn remove_of_owner(owner: &str) -> Result<(), RuntimeError> {
+    end_all(|process| process.owner == owner).await?;
+    folders::remove(|folder| folder.owner == owner)
+}
+
+async fn end_all(is_meant: impl Fn(&Marked) -> bool) -> Result<(), RuntimeError> {
     let since = Instant::now();
     loop {
-        let left: Vec<Marked> = marked().into_iter().filter(|process| process.environment == environment).collect();
+        let left: Vec<Marked> = marked().into_iter().filter(&is_meant).collect();
         if left.is_empty() {
             return Ok(());
         }
@@ -78,14 +90,12 @@ pub(crate) async fn remove_environment(environment: &str) -> Result<(), RuntimeE
     }
 }
 
-/// Finds the processes whose owner is gone, and ends them unless `check` is set.
+/// Finds the processes and folders whose owner is gone, and takes them away unless `check` is set.
 pub(crate) fn sweep(check: bool) -> Vec<Leftover> {
     let orphans: Vec<Marked> = marked().into_iter().filter(|process| is_owner_gone(&process.owner)).collect();
     if !check {
         orphans.iter().for_each(Marked::kill);
     }
-    orphans
-        .iter()
-        .map(|process| Leftover::new("process", format!("{} of {}", process.pid, process.environment)))
-        .collect()
+    let processes = orphans.iter().map(|it| Leftover::new("process", format!("{} of {}", it.pid, it.environment)));
+    processes.chain(folders::sweep(check)).collect()
 }

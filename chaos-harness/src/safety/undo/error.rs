@@ -26,6 +26,18 @@ pub enum UndoError {
         /// What is wrong.
         reason: String,
     },
+    /// Lines of the log cannot be read; everything else in it is undone.
+    #[error(
+        "{count} of the undo log {path} cannot be read: `{lines}`; undo by hand what they say, and delete the file",
+        count = if .lines.len() == 1 { "a line".to_owned() } else { format!("{} lines", .lines.len()) },
+        path = .path.display(), lines = .lines.join("`, `")
+    )]
+    Unread {
+        /// Which file.
+        path: PathBuf,
+        /// The lines.
+        lines: Vec<String>,
+    },
     /// The guard could not be started, so nothing may be changed.
     #[error("the guard that cleans up after a crash could not be started: {source}")]
     Guard {

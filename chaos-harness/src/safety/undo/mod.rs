@@ -3,10 +3,12 @@
 //! One file per environment, one line per step, in the `undo` folder. Whoever changes something that outlives the
 //! test process notes the [`UndoStep`] first and takes it off after undoing it. The file goes when the environment
 //! does. What a dead process leaves is read back ([`pending`]) and undone by the guard, by the next run, or by hand.
+//! The guard hears every line as well as it is written, so that it can do without the file.
 
 mod error;
 mod pending;
 mod step;
+mod told;
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -21,6 +23,7 @@ pub use error::UndoError;
 pub(crate) use pending::names;
 pub use pending::{Pending, pending};
 pub use step::UndoStep;
+pub(super) use told::{Memory, Told};
 
 use crate::folders::undo_dir;
 use crate::runtime::{EnvironmentId, RuntimeError, RuntimeKind, owner_of_this_process};
@@ -30,7 +33,7 @@ const GRACE: Duration = Duration::from_secs(60);
 
 /// The first line of a log: whose it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Header {
+pub(super) struct Header {
     environment: String,
     owner: String,
     runtime: RuntimeKind,
@@ -41,7 +44,7 @@ struct Header {
 /// Every line after the first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Line {
+pub(super) enum Line {
     /// Something is about to be done that this undoes.
     Note(UndoStep),
     /// It was undone.
@@ -73,7 +76,7 @@ impl UndoLog {
     }
 
     fn begin_in(folder: &Path, id: &EnvironmentId, runtime: RuntimeKind) -> Result<Self, UndoError> {
-        let path = folder.join(format!("{}.jsonl", id.name()));
+        let path = path_in(folder, id.name());
         let header = Header {
             environment: id.name().to_owned(),
             owner: owner_of_this_process(),
@@ -89,6 +92,7 @@ impl UndoLog {
             Ok(file)
         };
         let file = begin().map_err(|source| UndoError::Write { path: path.clone(), source })?;
+        super::guard::tell(&Told::Begun(header));
         Ok(Self { environment: id.name().to_owned(), path, state: Mutex::new(State { file, noted: Vec::new() }) })
     }
 
@@ -106,7 +110,7 @@ impl UndoLog {
         if state.noted.contains(&step) {
             return Ok(());
         }
-        self.write(&mut state.file, &Line::Note(step.clone()))?;
+        self.write(&mut state.file, Line::Note(step.clone()))?;
         state.noted.push(step);
         Ok(())
     }
@@ -118,7 +122,7 @@ impl UndoLog {
     pub fn done(&self, step: &UndoStep) -> Result<(), UndoError> {
         let mut state = self.state.lock();
         let Some(index) = state.noted.iter().position(|noted| noted == step) else { return Ok(()) };
-        self.write(&mut state.file, &Line::Done(step.clone()))?;
+        self.write(&mut state.file, Line::Done(step.clone()))?;
         state.noted.remove(index);
         Ok(())
     }
@@ -156,11 +160,14 @@ impl UndoLog {
     /// # Errors
     /// When the file cannot be removed.
     pub fn close(&self) -> Result<(), UndoError> {
+        super::guard::tell(&Told::Closed { environment: self.environment.clone() });
         remove(&self.path)
     }
 
-    fn write(&self, file: &mut File, line: &Line) -> Result<(), UndoError> {
-        write_line(file, line).map_err(|source| UndoError::Write { path: self.path.clone(), source })
+    fn write(&self, file: &mut File, line: Line) -> Result<(), UndoError> {
+        write_line(file, &line).map_err(|source| UndoError::Write { path: self.path.clone(), source })?;
+        super::guard::tell(&Told::Written { environment: self.environment.clone(), line });
+        Ok(())
     }
 }
 
@@ -175,6 +182,11 @@ fn write_line(file: &mut File, line: &impl Serialize) -> std::io::Result<()> {
         file.set_len(before)?;
     }
     written
+}
+
+/// The file of an environment's log.
+fn path_in(folder: &Path, environment: &str) -> PathBuf {
+    folder.join(format!("{environment}.jsonl"))
 }
 
 /// Removes a log; one that is gone is fine.

@@ -60,6 +60,62 @@ fn what_is_no_log_is_named_and_hides_no_other() {
     assert!(message.contains("zzz.jsonl cannot be read"), "{message}");
 }
 
+#[tokio::test]
+async fn a_line_that_cannot_be_read_is_kept_and_hides_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let id = EnvironmentId::new("shop");
+    let log = UndoLog::begin_in(folder.path(), &id, RuntimeKind::Process).unwrap();
+    let of_nobody = |of: &str| {
+        let process = crate::runtime::Process { pid: u32::MAX, started: 1 };
+        UndoStep::Process(crate::runtime::ProcessUndo::Descriptors { process, of: of.to_owned(), soft: 1 })
+    };
+    log.note(of_nobody("a")).unwrap();
+    let mut file = OpenOptions::new().append(true).open(&log.path).unwrap();
+    file.write_all(b"{\"note\": \xff\n").unwrap();
+    log.note(of_nobody("b")).unwrap();
+    let pending = read(folder.path());
+    assert_eq!(pending.steps(), [of_nobody("a"), of_nobody("b")]);
+    assert_eq!(pending.unread(), ["{\"note\": \u{fffd}"]);
+    for _ in 0..2 {
+        let left = read(folder.path()).revert().await.unwrap_err().to_string();
+        assert!(left.contains(id.name()) && left.contains("a line of the undo log"), "{left}");
+        assert_eq!((read(folder.path()).steps().len(), read(folder.path()).unread().len()), (0, 1));
+    }
+}
+
+#[test]
+fn a_guard_knows_what_it_was_told_without_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let id = EnvironmentId::new("shop");
+    let log = UndoLog::begin_in(folder.path(), &id, RuntimeKind::Docker).unwrap();
+    log.note(unpause("only on disk")).unwrap();
+    let header = read(folder.path()).header;
+    let told = |line| Told::Written { environment: id.name().to_owned(), line };
+    let lines = [
+        Told::Begun(header),
+        told(Line::Note(unpause("a"))),
+        told(Line::Note(unpause("b"))),
+        told(Line::Done(unpause("a"))),
+    ];
+    let bytes: Vec<u8> =
+        lines.iter().flat_map(|it| [serde_json::to_vec(it).unwrap(), b"\n".to_vec()].concat()).collect();
+    // However it is cut up on its way, and whatever is between.
+    for length in [1, 7, bytes.len()] {
+        let mut memory = Memory::new(folder.path().to_owned());
+        memory.hear(b"no line\n");
+        bytes.chunks(length).for_each(|piece| memory.hear(piece));
+        let logs: Vec<Pending> = memory.logs().cloned().collect();
+        assert_eq!((logs.len(), logs[0].steps()), (1, &[unpause("b")][..]));
+        let with_file = logs[0].clone().with_file();
+        assert_eq!(with_file.steps(), [unpause("only on disk"), unpause("b")]);
+        memory.hear(
+            &[serde_json::to_vec(&Told::Closed { environment: id.name().to_owned() }).unwrap(), b"\n".to_vec()]
+                .concat(),
+        );
+        assert_eq!(memory.logs().count(), 0);
+    }
+}
+
 #[test]
 fn nothing_may_be_done_that_cannot_be_noted() {
     let file = tempfile::NamedTempFile::new().unwrap();
