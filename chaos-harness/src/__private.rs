@@ -7,34 +7,101 @@ use crate::hypothesis::{Comparison, Hypothesis, Measure, Scope, Threshold, Verdi
 use crate::runtime::Missing;
 use crate::shortage::Shortage;
 
-pub use crate::test_run::run_test;
+pub use chaos_harness_macros::{hypothesis as hypothesis_in, topology as topology_in};
+
+/// What the macros name.
+pub mod paths {
+    pub use super::claim;
+    pub use crate::hypothesis::{Comparison, Measure, Scope, Threshold};
+    pub use crate::topology::{Protocol, Service, Topology};
+}
 
 /// A claim that `hypothesis!` has checked.
-pub fn hypothesis(measure: Measure, comparison: Comparison, threshold: Threshold, scope: Scope) -> Hypothesis {
+pub fn claim(measure: Measure, comparison: Comparison, threshold: Threshold, scope: Scope) -> Hypothesis {
     Hypothesis { measure, comparison, threshold, scope }
 }
 
 /// What `#[chaos_test]` knows of the test that it makes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TestSettings {
     /// The path of the test function, from the crate on.
-    pub name: &'static str,
-    /// The package that the test belongs to.
-    pub package: &'static str,
-    /// The folder of that package.
-    pub manifest_dir: &'static str,
-    /// The crate that the test belongs to: the name of the test file for an integration test.
-    pub crate_name: &'static str,
-    /// The source file.
-    pub file: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) file: &'static str,
     /// The line of the attribute.
-    pub line: u32,
-    /// The seed, where the attribute gives one.
-    pub seed: Option<u64>,
-    /// The time limit, where the attribute gives one.
-    pub timeout: Option<Duration>,
-    /// `auto`, `docker` or `process`, where the attribute gives one.
-    pub runtime: Option<&'static str>,
+    pub(crate) line: u32,
+    pub(crate) package: &'static str,
+    /// The folder of the package, where it was compiled.
+    pub(crate) manifest_dir: &'static str,
+    /// The name of the target, with `_` for `-`.
+    pub(crate) crate_name: &'static str,
+    pub(crate) kind: Compiled,
+    pub(crate) seed: Option<u64>,
+    pub(crate) timeout: Option<Duration>,
+    /// `auto`, `docker` or `process`.
+    pub(crate) runtime: Option<&'static str>,
+    /// Whether the test is run only when asked for.
+    pub(crate) ignored: bool,
+}
+
+/// What kind of target a test was compiled in, as far as cargo's variables tell it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compiled {
+    /// A library.
+    #[default]
+    Library,
+    /// A binary or an example.
+    Executable,
+    /// An integration test or a bench.
+    Test,
+}
+
+impl TestSettings {
+    /// Which test it is.
+    #[must_use]
+    pub fn test(self, name: &'static str, file: &'static str, line: u32) -> Self {
+        Self { name, file, line, ..self }
+    }
+
+    /// The package and its folder.
+    #[must_use]
+    pub fn package(self, package: &'static str, manifest_dir: &'static str) -> Self {
+        Self { package, manifest_dir, ..self }
+    }
+
+    /// The target, and the variables that cargo sets for binaries and examples, and for tests and benches.
+    #[must_use]
+    pub fn target(self, crate_name: &'static str, bin_name: Option<&str>, target_tmpdir: Option<&str>) -> Self {
+        let kind = match (bin_name, target_tmpdir) {
+            (_, Some(_)) => Compiled::Test,
+            (Some(_), None) => Compiled::Executable,
+            (None, None) => Compiled::Library,
+        };
+        Self { crate_name, kind, ..self }
+    }
+
+    /// The seed of the attribute.
+    #[must_use]
+    pub fn seed(self, seed: u64) -> Self {
+        Self { seed: Some(seed), ..self }
+    }
+
+    /// The time limit of the attribute.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self }
+    }
+
+    /// The runtime of the attribute.
+    #[must_use]
+    pub fn runtime(self, runtime: &'static str) -> Self {
+        Self { runtime: Some(runtime), ..self }
+    }
+
+    /// It is run only when asked for.
+    #[must_use]
+    pub fn ignored(self) -> Self {
+        Self { ignored: true, ..self }
+    }
 }
 
 /// Why a test fails. The test harness prints the `Debug` form, so that is the message itself.

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use crate::__private::{Failure, Outcome, TestSettings};
 use crate::error::Result;
 use crate::experiment::{Experiment, Plan, Session, Steps};
-use crate::journal::{Journal, Record, TestRef, Writer};
+use crate::journal::{Journal, Record, TestRef, TestRun, Writer};
+use crate::replay::Again;
 use crate::runtime::{Runtime, RuntimeChoice};
 use crate::topology::Topology;
 
@@ -41,14 +43,31 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) test: TestRef,
+    /// The test for a command that runs it again.
+    pub(crate) again: Again,
     pub(crate) seed: u64,
     pub(crate) runtime: RuntimeChoice,
     pub(crate) time_limit: Option<Duration>,
     pub(crate) dry_run: bool,
     pub(crate) journals: PathBuf,
+    pub(crate) test_run: TestRun,
 }
 
 impl Lab {
+    /// What `#[chaos_test]` expands to: found by the type of the lab, whatever this crate is called where it is used.
+    #[doc(hidden)]
+    pub fn __chaos_test<F, Body, T>(
+        settings: fn(TestSettings) -> TestSettings,
+        body: F,
+    ) -> std::result::Result<(), Failure>
+    where
+        F: FnOnce(Self) -> Body,
+        Body: Future<Output = T>,
+        T: Outcome,
+    {
+        crate::test_run::run_test(settings(TestSettings::default()), body)
+    }
+
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
             settings: Arc::new(settings),

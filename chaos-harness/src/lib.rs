@@ -64,13 +64,16 @@ pub mod experiment;
 pub mod fault;
 pub mod folders;
 pub mod hypothesis;
+mod invocation;
 pub mod journal;
 mod lab;
 pub mod link;
 pub mod load;
+mod macros;
 pub mod measure;
 pub mod prelude;
 mod progress;
+mod replay;
 pub mod report;
 pub mod runtime;
 pub mod safety;
@@ -80,7 +83,7 @@ pub mod topology;
 #[cfg(feature = "toxiproxy")]
 pub mod toxiproxy;
 
-pub use chaos_harness_macros::{chaos_test, hypothesis, topology};
+pub use chaos_harness_macros::chaos_test;
 pub use durations::Durations;
 pub use error::{Error, Result};
 pub use lab::Lab;

@@ -9,10 +9,11 @@ use std::time::Duration;
 use futures::FutureExt;
 
 use crate::__private::{Failure, Outcome, TestSettings};
-use crate::folders::journal_dir;
-use crate::journal::{Problem, Record, TestRef};
+use crate::folders::{self, journal_dir};
+use crate::journal::{Problem, Record, TestRef, TestRun};
 use crate::lab::{Lab, Settings};
 use crate::progress;
+use crate::replay::Again;
 use crate::report::text::{self, Style};
 use crate::runtime::RuntimeChoice;
 use crate::safety::guard;
@@ -23,12 +24,13 @@ use crate::shortage;
 ///
 /// # Errors
 /// What fails the test: a verdict that is not upheld, an error, or a problem in one of its journals.
-pub fn run_test<F, Body, T>(settings: TestSettings, body: F) -> Result<(), Failure>
+pub(crate) fn run_test<F, Body, T>(settings: TestSettings, body: F) -> Result<(), Failure>
 where
     F: FnOnce(Lab) -> Body,
     Body: Future<Output = T>,
     T: Outcome,
 {
+    folders::compiled_in(settings.manifest_dir);
     guard::stand();
     shortage::raise_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -138,10 +140,16 @@ fn read(settings: &TestSettings) -> Result<Settings, Failure> {
             file: settings.file.to_owned(),
             line: settings.line,
         },
+        again: Again {
+            manifest_dir: std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| settings.manifest_dir.to_owned()),
+            kind: settings.kind,
+            ignored: settings.ignored,
+        },
         seed: seed(settings.seed)?,
         runtime,
         time_limit: settings.timeout,
         journals: journal_dir(),
+        test_run: TestRun::current().map_err(|error| Failure::new(error.to_string()))?,
         dry_run: std::env::var("CHAOS_DRY_RUN").is_ok_and(|value| value == "1"),
     })
 }
@@ -172,7 +180,10 @@ fn check(lab: &Lab, left: &[String]) -> Result<(), Failure> {
 /// The failure with everything that helps to understand it: the last experiment is the one that failed.
 fn explain(lab: &Lab, failure: Failure) -> Failure {
     match lab.journals().last() {
-        Some(journal) => Failure::new(format!("{failure}\n\n{}", text::failure(journal, style()))),
+        Some(journal) => {
+            let path = lab.settings().journals.join(journal.folder()).join(journal.file_name());
+            Failure::new(format!("{failure}\n\n{}", text::failure_at(journal, &path, style())))
+        }
         None => failure,
     }
 }

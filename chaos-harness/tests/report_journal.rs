@@ -84,31 +84,22 @@ fn a_line_that_is_damaged_in_the_middle_is_named() {
     assert!(error.contains("damaged.partial") && error.contains("line 2"), "{error}");
 }
 
+/// An earlier attempt, whole or interrupted, stays beside a later one: a retry must not hide it.
 #[test]
-fn of_two_runs_the_later_one_counts() {
-    let folder = tempfile::tempdir().unwrap();
-    fixtures::write(folder.path(), &fixtures::named("one"));
-    let mut later = fixtures::named("one");
-    later.run = "20261120T130000-one".to_owned();
-    later.started_at = "2026-11-20T13:00:00Z".parse().unwrap();
-    let writer = Writer::begin(folder.path(), later.clone()).unwrap();
-    let entries = read_dir(folder.path()).unwrap();
-    let [Entry { journal: Ok(journal), .. }] = entries.as_slice() else { panic!("{entries:?}") };
-    assert_eq!((journal.run.as_str(), journal.status), (later.run.as_str(), Status::Running));
-    drop(writer);
-}
-
-#[test]
-fn an_earlier_interrupted_run_does_not_count() {
+fn nothing_replaces_what_was_written_before() {
     let folder = tempfile::tempdir().unwrap();
     let interrupted = fixtures::write_interrupted(folder.path());
     let mut later = fixtures::named("checkout_is_interrupted");
     later.run = "20261120T130000".to_owned();
     later.started_at = "2026-11-20T13:00:00Z".parse().unwrap();
-    let complete = fixtures::write(folder.path(), &later);
+    let on_process = Journal { runtime: fixtures::on_process(), ..later.clone() };
+    let mut expected = vec![interrupted];
+    for journal in [later, on_process] {
+        expected.push(Writer::begin(folder.path(), journal).unwrap().complete().unwrap().1);
+    }
+    expected.sort();
     let paths: Vec<_> = read_dir(folder.path()).unwrap().into_iter().map(|entry| entry.path).collect();
-    assert_eq!(paths, [complete]);
-    assert!(interrupted.exists(), "reading removes nothing");
+    assert_eq!(paths, expected);
 }
 
 /// Its writer was killed after the rename, and before it removed the `.partial` file.
@@ -142,6 +133,7 @@ fn another_version_is_refused_by_number() {
 fn a_journal_from_before_the_links_were_watched_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = serde_json::to_value(fixtures::upheld()).unwrap();
+    assert!(journal.as_object_mut().unwrap().remove("test_run").is_some());
     assert!(journal.as_object_mut().unwrap().remove("links").is_some());
     assert!(journal["injections"][0].as_object_mut().unwrap().remove("links").is_some());
     let read = read_text(folder.path(), "a.json", journal.to_string().as_bytes()).unwrap();

@@ -6,7 +6,7 @@ mod report_fixtures;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use chaos_harness::journal::{Journal, Writer};
+use chaos_harness::journal::{Journal, Writer, runs};
 use report_fixtures as fixtures;
 use serde_json::Value;
 
@@ -43,15 +43,17 @@ fn journals_fit_the_schema() {
     }
 }
 
-/// Whatever other tests have left; the experiments of this repository among them.
+/// Whatever other tests have left in the latest run; the experiments of this repository among them.
 #[test]
 fn journals_of_real_experiments_fit_the_schema() {
     let validator = jsonschema::validator_for(&schema()).unwrap();
-    let Ok(files) = fs::read_dir(chaos_harness::folders::journal_dir()) else {
+    let runs = runs(&chaos_harness::folders::journal_dir()).unwrap();
+    let Some(latest) = runs.last() else {
         println!("not run: no journal of a real experiment");
         return;
     };
-    let paths = files.map(|file| file.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "json"));
+    let paths = latest.read().into_iter().map(|entry| entry.path);
+    let paths = paths.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
     let checked = paths.inspect(|path| check(&validator, path)).count();
     println!("{checked} journals of real experiments fit");
 }

@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
-use chaos_harness::folders::{chaos_dir, journal_dir};
-use chaos_harness::report::{Gate, Report, annotations, baseline, html, json, junit, markdown, text};
+use chaos_harness::folders::{chaos_dir, journal_dir, workspace_root};
+use chaos_harness::report::{Gate, Report, RunChoice, annotations, baseline, html, json, junit, markdown, text};
 use clap::{Args, ValueEnum};
 
 /// Exit status for what is neither a report nor a verdict, as clap's for bad usage.
 const TROUBLE: u8 = 2;
+/// GitHub refuses the summary of a step that is larger, in bytes.
+const SUMMARY_LIMIT: usize = 1024 * 1024;
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -25,7 +27,8 @@ pub(crate) struct Options {
     /// Make the HTML report and open it in a browser.
     #[arg(long)]
     open: bool,
-    /// Exit with 0 when all is upheld, 1 when something is not, 2 when there is nothing to judge, 3 when something was left behind.
+    /// Exit with 0 when all is upheld, 1 when something is not, 2 when there is nothing to judge or the sources have changed
+    /// since, 3 when something was left behind.
     #[arg(long)]
     gate: bool,
     /// For the gate, what could not be run here counts as not upheld.
@@ -34,6 +37,10 @@ pub(crate) struct Options {
     /// Compare with a stored JSON report.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
+    /// The run to show and judge: its id, `latest`, or `all`. Without this it is that of CHAOS_RUN, else the latest, which
+    /// is then not judged when the sources have changed since.
+    #[arg(long, value_name = "RUN")]
+    run: Option<RunChoice>,
     /// The folder of journals.
     #[arg(long, value_name = "DIR")]
     journals: Option<PathBuf>,
@@ -61,7 +68,7 @@ pub(crate) fn run(options: &Options) -> ExitCode {
 
 fn report(options: &Options) -> Result<Gate> {
     let journals = options.journals.clone().unwrap_or_else(journal_dir);
-    let mut report = Report::read(&journals)?;
+    let mut report = read(&journals, options.run.clone())?;
     if let Some(path) = &options.baseline {
         let stored =
             fs::read_to_string(path).with_context(|| format!("cannot read the baseline {}", path.display()))?;
@@ -80,6 +87,19 @@ fn report(options: &Options) -> Result<Gate> {
         tell_github(options, &report)?;
     }
     Ok(if options.strict { Gate::strict(&report) } else { Gate::of(&report) })
+}
+
+/// The run that was asked for is judged whatever its age; the latest one only while it tells of what is there now.
+fn read(journals: &Path, asked: Option<RunChoice>) -> Result<Report> {
+    let named = std::env::var("CHAOS_RUN").ok().filter(|id| !id.is_empty()).map(RunChoice::Id);
+    if let Some(choice) = asked.or(named) {
+        return Ok(Report::read_run(journals, choice)?);
+    }
+    let report = Report::read(journals)?;
+    Ok(match workspace_root() {
+        Some(root) => report.checked_for_changes(&root),
+        None => report,
+    })
 }
 
 fn write(options: &Options, report: &Report) -> Result<()> {
@@ -133,16 +153,30 @@ fn tell_github(options: &Options, report: &Report) -> Result<()> {
     if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) {
         let path = PathBuf::from(path);
         let file = fs::OpenOptions::new().append(true).create(true).open(&path);
-        file.and_then(|mut file| file.write_all(markdown::render(report).as_bytes()))
-            .with_context(|| format!("cannot write the job summary {}", path.display()))?;
+        let written = file.and_then(|mut file| {
+            let before = file.metadata()?.len();
+            let room = SUMMARY_LIMIT.saturating_sub(usize::try_from(before).unwrap_or(usize::MAX));
+            file.write_all(markdown::render_within(report, room).as_bytes())
+        });
+        written.with_context(|| format!("cannot write the job summary {}", path.display()))?;
     }
-    let annotations = annotations::render(report);
+    let annotations = annotations::render_in(report, &folder_in_repository());
     if options.output.is_none() && options.format != Format::Text && !options.open {
         // The runner reads standard error as well; a format on standard output stays whole.
         eprint!("{annotations}");
         return Ok(());
     }
     print(&annotations)
+}
+
+/// The way from the repository's root to the workspace's.
+fn folder_in_repository() -> PathBuf {
+    let repository = std::env::var_os("GITHUB_WORKSPACE").and_then(|folder| fs::canonicalize(folder).ok());
+    let workspace = workspace_root().and_then(|folder| fs::canonicalize(folder).ok());
+    let folder = repository
+        .zip(workspace)
+        .and_then(|(repository, workspace)| Some(workspace.strip_prefix(repository).ok()?.to_owned()));
+    folder.unwrap_or_default()
 }
 
 fn open(report: &Report, output: Option<&Path>) -> Result<()> {

@@ -29,7 +29,10 @@ impl Run {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         command.arg("chaos-report").args(arguments).env("CHAOS_DIR", self.folder.path());
-        command.env_remove("GITHUB_ACTIONS").env_remove("GITHUB_STEP_SUMMARY").current_dir(self.folder.path());
+        for name in ["GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE", "CHAOS_RUN", "CARGO_MANIFEST_DIR"] {
+            command.env_remove(name);
+        }
+        command.current_dir(self.folder.path());
         command
     }
 
@@ -157,6 +160,64 @@ fn journals_may_lie_elsewhere() {
     let journals = elsewhere.journals();
     let output = run.report(&["--gate", "--journals", journals.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0));
+}
+
+/// A run that was not asked for is judged only while it tells of the sources that are there.
+#[test]
+fn yesterdays_journals_do_not_pass_for_todays_sources() {
+    let run = Run::on([fixtures::in_run("yesterday", 0, fixtures::upheld())]);
+    assert_eq!(run.gate(), 0, "without a workspace nothing can have changed");
+    fs::write(run.folder.path().join("Cargo.toml"), "[package]\nname = \"shop\"\n").unwrap();
+    let judged = run.report(&["--gate"]);
+    assert_eq!(judged.status.code(), Some(2));
+    assert!(stdout(&judged).contains("OUTDATED  Cargo.toml was changed at "), "{}", stdout(&judged));
+    for asked in ["latest", "all", "yesterday"] {
+        assert_eq!(run.report(&["--gate", "--run", asked]).status.code(), Some(0), "{asked}");
+    }
+    let today = |id: &str| run.command(&["--gate"]).env("CHAOS_RUN", id).output().unwrap();
+    assert_eq!(today("yesterday").status.code(), Some(0));
+    let judged = today("today");
+    assert_eq!(judged.status.code(), Some(2), "the tests of this run did not compile");
+    assert!(stdout(&judged).contains("run `today` has left no journal"), "{}", stdout(&judged));
+}
+
+#[test]
+fn files_are_named_from_the_root_of_the_repository() {
+    let run = Run::on([fixtures::refuted()]);
+    let workspace = run.folder.path().join("services/shop");
+    fs::create_dir_all(&workspace).unwrap();
+    fs::write(workspace.join("Cargo.toml"), "[workspace]\n").unwrap();
+    let mut command = run.command(&["--run", "latest"]);
+    command.current_dir(&workspace).env("GITHUB_ACTIONS", "true").env("GITHUB_WORKSPACE", run.folder.path());
+    let text = stdout(&command.output().unwrap());
+    assert!(text.contains("::error file=services/shop/resilience-tests/tests/cascading_failure.rs,line=12,"), "{text}");
+}
+
+/// GitHub drops a summary of more than 1 MiB as a whole.
+#[test]
+fn the_summary_of_a_large_run_is_cut_between_experiments() {
+    let long = |at: usize| {
+        let mut journal = fixtures::named(&format!("experiment_{at}"));
+        journal.replay = "x".repeat(4_000);
+        journal
+    };
+    let mut last = fixtures::refuted();
+    last.plan.name = "zz_refuted".to_owned();
+    let run = Run::on((0..400).map(long).chain([last]));
+    let summary = run.folder.path().join("summary.md");
+    let before = "said before by the same step\n";
+    fs::write(&summary, before).unwrap();
+    let mut command = run.command(&["--format", "junit", "--gate", "--output", "junit.xml"]);
+    command.env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", &summary);
+    assert_eq!(command.output().unwrap().status.code(), Some(1));
+    let text = fs::read_to_string(&summary).unwrap();
+    assert!(text.len() <= 1_048_576 && text.len() > 900_000, "{}", text.len());
+    assert!(text.starts_with(&format!("{before}## Resilience: not upheld\n\n401 experiments")));
+    assert_eq!(text.matches("\n| ✓ |").count() + text.matches("\n| ✗ |").count(), 401, "the table is whole");
+    let details = text.matches("<details").count();
+    assert_eq!(details, text.matches("</details>\n").count(), "none is cut");
+    assert!(text.contains(&format!("{} experiments without details here", 401 - details)));
+    assert!(text.contains("<summary>refuted: zz"), "what failed comes first");
 }
 
 #[test]

@@ -22,7 +22,10 @@ run_tests() {
   enter_working_directory
   local arguments=() tests=passed
   CHAOS_DIR=$(chaos_dir)
-  export CHAOS_DIR
+  # What the tests leave has this name and nothing else is judged: a run that did not compile leaves nothing.
+  CHAOS_RUN="${GITHUB_RUN_ID:-local}-${GITHUB_RUN_ATTEMPT:-1}-$$-${RANDOM}${RANDOM}"
+  export CHAOS_DIR CHAOS_RUN
+  output chaos-run "$CHAOS_RUN"
   output chaos-dir "$CHAOS_DIR"
   output report-dir "$CHAOS_DIR/report"
   [ -z "$INPUT_PACKAGE" ] || arguments+=(--package "$INPUT_PACKAGE")
@@ -57,6 +60,7 @@ judge() {
   command=$(report_command) || { note_verdict 2; return; }
   report() { bash -c "$command \"\$@\"" chaos-report "$@"; }
   [ -z "$INPUT_BASELINE" ] || baseline=(--baseline "$INPUT_BASELINE")
+  : "${CHAOS_RUN:?the tests step did not run}"
   mkdir -p "${CHAOS_DIR:?the tests step did not run}/report"
   read -ra formats <<<"${INPUT_FORMATS//[,$'\n']/ }"
   for format in "${formats[@]}"; do

@@ -15,7 +15,7 @@ value() { sed -n "s/^$1=//p" "$GITHUB_OUTPUT" | tail -n 1; }
 # A report command that notes its arguments, writes what --output names, and leaves as $GATE_EXIT says when gating.
 cat >"$root/report" <<'SCRIPT'
 #!/usr/bin/env bash
-echo "$* summary=${GITHUB_STEP_SUMMARY:-none}" >>"$CALLS"
+echo "$* summary=${GITHUB_STEP_SUMMARY:-none} run=${CHAOS_RUN:-none}" >>"$CALLS"
 gate=0
 while [ $# -gt 0 ]; do
   case $1 in
@@ -37,7 +37,7 @@ action() {
   : >"$GITHUB_OUTPUT"
   : >"$CALLS"
   bash "$here/gate.sh" tests >"$root/log" 2>&1
-  CHAOS_DIR=$(value chaos-dir) bash "$here/gate.sh" judge >>"$root/log" 2>&1
+  CHAOS_DIR=$(value chaos-dir) CHAOS_RUN=$(value chaos-run) bash "$here/gate.sh" judge >>"$root/log" 2>&1
   status=0
   GATE_CODE=$(value gate-code) TESTS_RESULT=$(value tests) bash "$here/gate.sh" gate >>"$root/log" 2>&1 || status=$?
 }
@@ -47,6 +47,12 @@ expect "all upheld passes" 0 "$status"
 expect "all upheld is the verdict" upheld "$(value verdict)"
 expect "each format is a file" "resilience.html resilience.xml" "$(cd "$(value report-dir)" && echo *)"
 expect "one call writes the job summary" 1 "$(grep -c 'summary=summary' "$root/calls")"
+
+first=$(value chaos-run)
+expect "every report is about the run of the tests" "3 0" "$(grep -c "run=$first\$" "$root/calls") $(grep -vc "run=$first\$" "$root/calls")"
+action "[ \"\$CHAOS_RUN\" = \"\$(sed -n s/^chaos-run=//p \"\$GITHUB_OUTPUT\")\" ]" 0
+expect "the tests belong to the run that is judged" passed "$(value tests)"
+expect "no two runs have one name" yes "$([ "$first" != "$(value chaos-run)" ] && echo yes || echo no)"
 
 action false 1
 expect "a refuted hypothesis fails with 1" "1 not-upheld failed" "$status $(value verdict) $(value tests)"
@@ -76,6 +82,10 @@ expect "the baseline arrives unchanged" 3 "$(grep -cF -- "--baseline $hostile" "
 
 REPORT='' action true 0
 expect "without xtask and report command it is bad usage" "2 nothing-to-judge" "$status $(value verdict)"
+
+uploaded=$(awk '/path: \|/ { inside = 1; next } inside && /outputs/ { print $0; next } inside { exit }' "$here/action.yml")
+expect "journals and reports are uploaded, and no build" 2 "$(grep -cE '(outputs.chaos-dir }}/journal|outputs.report-dir }})$' <<<"$uploaded")"
+expect "nothing else is uploaded" 2 "$(wc -l <<<"$uploaded")"
 
 wanted=$(grep -o 'INPUT_[A-Z_]*' "$here/gate.sh" | sort -u)
 given=$(grep -o 'INPUT_[A-Z_]*' "$here/action.yml" | sort -u)

@@ -1,16 +1,16 @@
 //! `#[chaos_test]`: an experiment as a plain `#[test]`.
 
-use proc_macro2::{Span, TokenStream};
-use quote::quote;
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
-use syn::{Attribute, Error, FnArg, ItemFn, LitInt, LitStr, PatType, Path, Result, ReturnType, Token, Type};
+use syn::{Attribute, Error, FnArg, ItemFn, LitInt, LitStr, Meta, PatType, Path, Result, ReturnType, Token, Type};
 
 use crate::suggest;
 use crate::threshold::Time;
 
-const ARGUMENTS: [&str; 3] = ["seed", "timeout", "runtime"];
+const ARGUMENTS: [&str; 4] = ["seed", "timeout", "runtime", "crate"];
 const RUNTIMES: [&str; 3] = ["auto", "docker", "process"];
 
 /// Attributes that make tests of a function with parameters, and put `#[test]` on them themselves.
@@ -25,6 +25,8 @@ pub(crate) struct Arguments {
     seed: Option<u64>,
     timeout: Option<Time>,
     runtime: Option<String>,
+    /// Where the library is; found by the type of the lab without this.
+    library: Option<Path>,
 }
 
 impl Parse for Arguments {
@@ -51,6 +53,7 @@ impl Arguments {
         let twice = match name.as_str() {
             "seed" => self.seed.replace(seed(input)?).is_some(),
             "timeout" => self.timeout.replace(timeout(input)?).is_some(),
+            "crate" => self.library.replace(library(input)?).is_some(),
             _ => self.runtime.replace(runtime(input)?).is_some(),
         };
         if twice { Err(Error::new(key.span(), format!("`{name}` is given twice"))) } else { Ok(()) }
@@ -61,6 +64,17 @@ fn seed(input: ParseStream<'_>) -> Result<u64> {
     let expected = "expected a seed: a whole number from 0 to 18446744073709551615";
     let number: LitInt = input.parse().map_err(|error| Error::new(error.span(), expected))?;
     number.base10_parse().map_err(|_| Error::new(number.span(), expected))
+}
+
+/// A path, or one in quotes as other macros write it.
+fn library(input: ParseStream<'_>) -> Result<Path> {
+    let expected = "expected the path of chaos-harness, such as `my_tests::chaos_harness`";
+    let path = if input.peek(LitStr) {
+        input.parse::<LitStr>()?.parse_with(Path::parse_mod_style)
+    } else {
+        Path::parse_mod_style(input)
+    };
+    path.map_err(|error| Error::new(error.span(), expected))
 }
 
 fn timeout(input: ParseStream<'_>) -> Result<Time> {
@@ -108,10 +122,12 @@ pub(crate) fn expand(arguments: &Arguments, mut function: ItemFn) -> Result<Toke
     let lab = check(&mut function)?;
     let ItemFn { attrs, vis, sig, block } = &function;
     let (name, parameters, output) = (&sig.ident, &sig.inputs, &sig.output);
-    let settings = settings(arguments, &name.unraw().to_string());
-    let run = quote! {
-        ::chaos_harness::__private::run_test(#settings, async move |#lab| #output #block)
+    let lab_type = match &arguments.library {
+        Some(library) => quote!(#library::Lab),
+        None => lab.ty.to_token_stream(),
     };
+    let settings = settings(arguments, &name.unraw().to_string(), is_ignored(attrs));
+    let run = quote!(<#lab_type>::__chaos_test(#settings, async move |#lab| #output #block));
     let test = if attrs.iter().any(is_table) { quote!() } else { quote!(#[::core::prelude::v1::test]) };
     // rustc wants a test that should panic to return nothing.
     if attrs.iter().any(|attribute| attribute.path().is_ident("should_panic")) {
@@ -125,36 +141,44 @@ pub(crate) fn expand(arguments: &Arguments, mut function: ItemFn) -> Result<Toke
             }
         });
     }
+    // The type of the failure has no name here: nothing but the lab's own type tells where the library is.
     Ok(quote! {
         #(#attrs)*
         #test
-        #vis fn #name(#parameters) -> ::core::result::Result<(), ::chaos_harness::__private::Failure> {
+        #vis fn #name(#parameters) -> ::core::result::Result<(), impl ::core::fmt::Debug + ::core::fmt::Display> {
             #run
         }
     })
 }
 
-fn settings(arguments: &Arguments, name: &str) -> TokenStream {
-    let option = |value: Option<TokenStream>| match value {
-        Some(value) => quote!(::core::option::Option::Some(#value)),
-        None => quote!(::core::option::Option::None),
-    };
-    let seed = option(arguments.seed.map(|seed| quote!(#seed)));
-    let timeout = option(arguments.timeout.as_ref().map(|limit| quote!(#limit)));
-    let runtime = option(arguments.runtime.as_ref().map(|runtime| quote!(#runtime)));
+/// What `TestSettings::of` takes, and the settings that the attribute gives.
+fn settings(arguments: &Arguments, name: &str, ignored: bool) -> TokenStream {
+    let seed = arguments.seed.map(|seed| quote!(.seed(#seed)));
+    let timeout = arguments.timeout.as_ref().map(|limit| quote!(.timeout(#limit)));
+    let runtime = arguments.runtime.as_ref().map(|runtime| quote!(.runtime(#runtime)));
+    let ignored = ignored.then(|| quote!(.ignored()));
     quote! {
-        ::chaos_harness::__private::TestSettings {
-            name: ::core::concat!(::core::module_path!(), "::", #name),
-            package: ::core::env!("CARGO_PKG_NAME"),
-            manifest_dir: ::core::env!("CARGO_MANIFEST_DIR"),
-            crate_name: ::core::env!("CARGO_CRATE_NAME"),
-            file: ::core::file!(),
-            line: ::core::line!(),
-            seed: #seed,
-            timeout: #timeout,
-            runtime: #runtime,
-        }
+        |settings| settings
+            .test(::core::concat!(::core::module_path!(), "::", #name), ::core::file!(), ::core::line!())
+            .package(::core::env!("CARGO_PKG_NAME"), ::core::env!("CARGO_MANIFEST_DIR"))
+            .target(
+                ::core::env!("CARGO_CRATE_NAME"),
+                ::core::option_env!("CARGO_BIN_NAME"),
+                ::core::option_env!("CARGO_TARGET_TMPDIR"),
+            )
+            #seed #timeout #runtime #ignored
     }
+}
+
+/// Whether the test is run only when asked for, be it under a condition.
+fn is_ignored(attributes: &[Attribute]) -> bool {
+    let conditional = |attribute: &Attribute| match &attribute.meta {
+        Meta::List(list) if list.path.is_ident("cfg_attr") => {
+            list.tokens.clone().into_iter().any(|token| matches!(token, TokenTree::Ident(name) if name == "ignore"))
+        }
+        _ => false,
+    };
+    attributes.iter().any(|attribute| attribute.path().is_ident("ignore") || conditional(attribute))
 }
 
 /// Takes the lab out of the parameters; everything that a plain test cannot be is refused.
@@ -248,7 +272,8 @@ mod tests {
 
     #[test]
     fn arguments_reach_the_settings() {
-        let arguments = parse_quote!(seed = 18446744073709551615, timeout = "2min 30s", runtime = "docker");
+        let arguments =
+            parse_quote!(seed = 18446744073709551615, timeout = "2min 30s", runtime = "docker", crate = my::chaos);
         let text = expanded(
             arguments,
             parse_quote!(
@@ -258,9 +283,10 @@ mod tests {
             ),
         );
         for setting in [
-            "seed:::core::option::Option::Some(18446744073709551615u64)",
-            "timeout:::core::option::Option::Some(::core::time::Duration::from_nanos(150000000000u64))",
-            "runtime:::core::option::Option::Some(\"docker\")",
+            ".seed(18446744073709551615u64)",
+            ".timeout(::core::time::Duration::from_nanos(150000000000u64))",
+            ".runtime(\"docker\")",
+            "<my::chaos::Lab>::__chaos_test(",
             "::core::concat!(::core::module_path!(),\"::\",\"in\")",
         ] {
             assert!(text.contains(setting), "{setting} is not in {text}");
@@ -273,7 +299,10 @@ mod tests {
                 }
             ),
         );
-        assert_eq!(text.matches("::core::option::Option::None").count(), 3, "{text}");
+        for setting in [".seed(", ".timeout(", ".runtime(", ".ignored("] {
+            assert!(!text.contains(setting), "{setting} is in {text}");
+        }
+        assert!(text.contains("<Lab>::__chaos_test("), "{text}");
     }
 
     #[test]
@@ -285,6 +314,7 @@ mod tests {
         );
         let text = expanded(parse_quote!(), plain);
         assert!(text.starts_with("#[doc=r\"Words.\"]#[ignore]#[::core::prelude::v1::test]pubfnt()->"), "{text}");
+        assert!(text.contains(".ignored()"), "{text}");
         let table = parse_quote!(
             #[rstest::rstest]
             #[case(1)]

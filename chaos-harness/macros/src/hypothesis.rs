@@ -151,11 +151,11 @@ impl ToTokens for Claim {
         };
         let value = threshold.value;
         out.extend(quote! {
-            ::chaos_harness::__private::hypothesis(
+            __chaos_harness::claim(
                 #measure,
-                ::chaos_harness::hypothesis::Comparison::#side,
+                __chaos_harness::Comparison::#side,
                 #value,
-                ::chaos_harness::hypothesis::Scope::#scope,
+                __chaos_harness::Scope::#scope,
             )
         });
     }

@@ -171,7 +171,7 @@ fn argument(name: &Ident, kind: Kind, input: ParseStream<'_>) -> Result<Option<L
 
 impl ToTokens for Measure {
     fn to_tokens(&self, out: &mut TokenStream) {
-        let measure = quote!(::chaos_harness::hypothesis::Measure);
+        let measure = quote!(__chaos_harness::Measure);
         let argument = &self.argument;
         let route = match argument {
             Some(route) => quote!(::core::option::Option::Some(::std::string::String::from(#route))),

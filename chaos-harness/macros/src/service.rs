@@ -93,7 +93,7 @@ impl ToTokens for Service {
         // `cargo` sets image and program, so an explicit one of these comes after it.
         let (cargo, others): (Vec<_>, Vec<_>) = self.settings.iter().partition(|setting| setting.key == "cargo");
         let setters = cargo.into_iter().chain(others).map(|setting| &setting.value.0);
-        out.extend(quote!(::chaos_harness::topology::Service::new(#name) #(#setters)*));
+        out.extend(quote!(__chaos_harness::Service::new(#name) #(#setters)*));
     }
 }
 

@@ -83,7 +83,7 @@ impl ToTokens for Time {
 
 impl ToTokens for Value {
     fn to_tokens(&self, out: &mut TokenStream) {
-        let kind = quote!(::chaos_harness::hypothesis::Threshold);
+        let kind = quote!(__chaos_harness::Threshold);
         out.extend(match *self {
             Self::Ratio(share) => quote!(#kind::Ratio(#share)),
             Self::Number(number) => quote!(#kind::Number(#number)),

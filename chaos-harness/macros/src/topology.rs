@@ -59,7 +59,7 @@ impl ToTokens for Protocol {
             "udp" => quote!(Udp),
             _ => quote!(Tcp),
         };
-        out.extend(quote!(::chaos_harness::topology::Protocol::#variant));
+        out.extend(quote!(__chaos_harness::Protocol::#variant));
     }
 }
 
@@ -184,7 +184,7 @@ impl ToTokens for Topology {
         let callees = links.iter().map(|link| &link.callee.text);
         let protocols = links.iter().map(|link| &link.protocol);
         out.extend(quote! {
-            ::chaos_harness::topology::Topology::new(#name)
+            __chaos_harness::Topology::new(#name)
                 #(.service(#services))*
                 #(.link_over(#callers, #callees, #protocols))*
         });

@@ -1,9 +1,7 @@
-//! The plan for people, and the command that runs it again.
+//! The plan for people.
 
 use super::Plan;
 use crate::fault::FaultKind;
-use crate::journal::TestRef;
-use crate::runtime::RuntimeKind;
 
 /// The plan as text: what would be started, sent, injected and claimed.
 pub(super) fn describe(plan: &Plan) -> String {
@@ -26,16 +24,4 @@ pub(super) fn describe(plan: &Plan) -> String {
     }
     lines.extend(plan.hypotheses.iter().map(|claim| format!("  claim   {claim}")));
     lines.join("\n")
-}
-
-/// The command that runs the test again with the same decisions.
-pub(super) fn replay(test: &TestRef, seed: u64, runtime: RuntimeKind) -> String {
-    let TestRef { package, target, test, .. } = test;
-    // A unit test's target is the library, which `--test` does not name.
-    let which = if target.replace('_', "-") == package.replace('_', "-") {
-        "--lib".to_owned()
-    } else {
-        format!("--test {target}")
-    };
-    format!("CHAOS_SEED={seed} CHAOS_RUNTIME={runtime} cargo test -p {package} {which} -- --exact {test}")
 }

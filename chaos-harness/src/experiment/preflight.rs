@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::log::Log;
-use super::{Plan, PlanError, dry_run};
+use super::{Plan, PlanError};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::fault::{Fault, FaultError, FaultKind};
@@ -11,6 +11,7 @@ use crate::folders::undo_dir;
 use crate::journal::{Journal, Phase, Record, SCHEMA_VERSION, Status, Traffic, Versions, What, Writer};
 use crate::lab::Lab;
 use crate::measure::SampleColumns;
+use crate::replay;
 use crate::runtime::{Choice, EnvironmentId, Runtime, RuntimeKind, choose};
 use crate::safety::{BlastRadius, clean};
 use crate::shortage;
@@ -28,13 +29,14 @@ pub(super) async fn open(lab: &Lab, plan: &Plan, clock: Clock) -> Result<Opened>
     let (runtime, choice) = match choose(lab.settings().runtime, &id).await {
         Err(error) if error.missing().is_some_and(|missing| !missing.is_demanded()) => {
             let choice = Choice { kind: RuntimeKind::Docker, reason: "asked for".to_owned() };
-            return Err(not_run(lab, empty_journal(lab, plan, clock, choice, "none".to_owned()), clock, error.into()));
+            let journal = empty_journal(lab, plan, clock, choice, "none".to_owned()).await;
+            return Err(not_run(lab, journal, clock, error.into()));
         }
         other => other?,
     };
     let runtime: Arc<dyn Runtime> = Arc::from(runtime);
     lab.opened(runtime.clone());
-    let journal = empty_journal(lab, plan, clock, choice, runtime.version());
+    let journal = empty_journal(lab, plan, clock, choice, runtime.version()).await;
     for injection in &plan.injections {
         if let Err(error) = check_capabilities(&injection.fault, runtime.as_ref()) {
             return Err(not_run(lab, journal, clock, error.into()));
@@ -95,7 +97,7 @@ pub(super) fn check_radius<'a>(
     if radius > allowed { Err(PlanError::Radius { radius, allowed }) } else { Ok(()) }
 }
 
-fn empty_journal(lab: &Lab, plan: &Plan, clock: Clock, choice: Choice, runtime: String) -> Journal {
+async fn empty_journal(lab: &Lab, plan: &Plan, clock: Clock, choice: Choice, runtime: String) -> Journal {
     let test = lab.settings().test.clone();
     let system = rustix::system::uname();
     let mut plan = plan.clone();
@@ -103,7 +105,8 @@ fn empty_journal(lab: &Lab, plan: &Plan, clock: Clock, choice: Choice, runtime: 
     Journal {
         schema: SCHEMA_VERSION,
         run: run_name(clock),
-        replay: dry_run::replay(&test, plan.seed, choice.kind),
+        test_run: Some(lab.settings().test_run.clone()),
+        replay: replay::command(&test, &lab.settings().again, plan.seed, choice.kind).await,
         test,
         status: Status::Running,
         started_at: clock.started_at(),

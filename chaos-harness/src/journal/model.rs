@@ -1,13 +1,14 @@
 //! The shape of a journal. A change that old readers cannot read raises [`SCHEMA_VERSION`].
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Traffic;
+use super::{TestRun, Traffic};
 use crate::experiment::{Expectation, Plan};
 use crate::fault::Attestation;
 use crate::hypothesis::{Finding, Verdict};
@@ -20,6 +21,9 @@ use crate::topology::InstanceId;
 /// The version of the journal's shape.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// How much of a file's name is left to the experiment's: file systems take 255 bytes.
+const LONGEST_NAME: usize = 160;
+
 /// Everything known about one run of one experiment.
 ///
 /// Moments (`at`, `applied`, ...) count from the experiment's start.
@@ -27,8 +31,11 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct Journal {
     /// The version of this shape.
     pub schema: u32,
-    /// Names this run: sortable by start, unique on a machine.
+    /// Names this run of the experiment: sortable by start, unique on a machine.
     pub run: String,
+    /// The run of the tests that it belongs to. `None` in journals of harnesses that did not look.
+    #[serde(default)]
+    pub test_run: Option<TestRun>,
     /// The test that ran it.
     pub test: TestRef,
     /// Whether it came to its end.
@@ -92,6 +99,13 @@ pub struct TestRef {
     pub file: String,
     /// The line of the test function.
     pub line: u32,
+}
+
+impl TestRef {
+    /// Package, test target and `name`: what tells experiments apart.
+    pub fn experiment(&self, name: &str) -> String {
+        format!("{}::{}::{name}", self.package, self.target)
+    }
 }
 
 /// Whether an experiment came to its end.
@@ -309,19 +323,27 @@ impl Journal {
         matches!(self.plan.expectation, Expectation::Refuted { .. })
     }
 
-    /// The name of its file: a later run of the same experiment replaces the earlier one's.
+    /// The folder of its file within a folder of journals: that of its run.
+    pub fn folder(&self) -> PathBuf {
+        self.test_run.as_ref().map(|run| PathBuf::from(run.folder())).unwrap_or_default()
+    }
+
+    /// The name of its file, unique to this run of the experiment.
     pub fn file_name(&self) -> String {
         format!("{}.json", self.file_stem())
     }
 
-    /// The name of its file while it runs, unique to the run.
+    /// The name of its file while it runs.
     pub fn partial_file_name(&self) -> String {
-        format!("{}.{}.partial", self.file_stem(), self.run)
+        format!("{}.partial", self.file_stem())
     }
 
+    /// Readable as far as a file system allows; it is `run` that makes it unique.
     fn file_stem(&self) -> String {
         let usable = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '.' };
-        format!("{}.{}.{}", self.test.package, self.test.target, self.name()).chars().map(usable).collect()
+        let name: String =
+            self.test.experiment(self.name()).replace("::", ".").chars().map(usable).take(LONGEST_NAME).collect();
+        format!("{name}.{}.{}", self.runtime.kind, self.run)
     }
 
     /// How it counts for a gate.

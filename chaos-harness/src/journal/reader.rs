@@ -15,23 +15,46 @@ pub struct Entry {
     pub journal: Result<Journal, JournalError>,
 }
 
-/// Reads every journal in `folder`, sorted by file name. An unreadable file is an entry with an error,
-/// never dropped. Of several runs of one experiment, the latest counts; of one run, the whole journal.
+/// Reads every journal in `folder` and in the folders of runs in it, sorted by path. An unreadable file is an entry with
+/// an error, never dropped. Of one experiment's `.partial` file and its whole journal, the whole one counts.
 ///
 /// # Errors
 /// When the folder cannot be read; one that does not exist is empty.
 pub fn read_dir(folder: &Path) -> Result<Vec<Entry>, JournalError> {
+    Ok(read_files(journal_files(folder)?))
+}
+
+/// Reads these files.
+pub(super) fn read_files(paths: Vec<PathBuf>) -> Vec<Entry> {
+    without_remains(paths.into_iter().map(|path| Entry { journal: read_file(&path), path }).collect())
+}
+
+/// The files of journals in `folder` and in the folders in it, sorted.
+pub(super) fn journal_files(folder: &Path) -> Result<Vec<PathBuf>, JournalError> {
+    let mut files = Vec::new();
+    for path in list(folder)? {
+        if path.is_dir() {
+            files.extend(list(&path)?.into_iter().filter(|path| is_journal(path)));
+        } else if is_journal(&path) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn is_journal(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "json" || extension == "partial")
+}
+
+/// What is in `folder`. One that does not exist is empty: old runs may be removed at any time.
+fn list(folder: &Path) -> Result<Vec<PathBuf>, JournalError> {
     let io = |source| JournalError::Io { action: "read", path: folder.to_owned(), source };
-    let files = match fs::read_dir(folder) {
-        Ok(files) => files,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(io(error)),
-    };
-    let mut paths = files.map(|file| Ok(file.map_err(io)?.path())).collect::<Result<Vec<_>, JournalError>>()?;
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json" || extension == "partial"));
-    paths.sort();
-    let entries = paths.into_iter().map(|path| Entry { journal: read_file(&path), path }).collect();
-    Ok(latest_runs(without_remains(entries)))
+    match fs::read_dir(folder) {
+        Ok(files) => files.map(|file| Ok(file.map_err(io)?.path())).collect(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(io(error)),
+    }
 }
 
 /// Reads one journal file, `.json` or `.partial`.
@@ -45,7 +68,7 @@ pub fn read_file(path: &Path) -> Result<Journal, JournalError> {
     Ok(journal)
 }
 
-fn is_partial(path: &Path) -> bool {
+pub(super) fn is_partial(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "partial")
 }
 
@@ -106,19 +129,4 @@ fn without_remains(mut entries: Vec<Entry>) -> Vec<Entry> {
         !(is_partial(&entry.path) && whole.iter().any(is_of))
     });
     entries
-}
-
-/// Drops the journals of runs that a later run of the same experiment replaced.
-fn latest_runs(entries: Vec<Entry>) -> Vec<Entry> {
-    let key =
-        |journal: &Journal| (journal.test.package.clone(), journal.test.target.clone(), journal.plan.name.clone());
-    let readable = || entries.iter().filter_map(|entry| entry.journal.as_ref().ok());
-    let superseded: Vec<String> = readable()
-        .filter(|old| {
-            readable().any(|new| key(new) == key(old) && (new.started_at, &new.run) > (old.started_at, &old.run))
-        })
-        .map(|old| old.run.clone())
-        .collect();
-    let is_current = |entry: &Entry| entry.journal.as_ref().map_or(true, |journal| !superseded.contains(&journal.run));
-    entries.into_iter().filter(is_current).collect()
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use super::runs::prune;
 use super::{Journal, JournalError, Record};
 use crate::runtime::owner_of_this_process;
 
@@ -20,7 +21,8 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Begins a journal in `folder`, which is made if need be.
+    /// Begins a journal in the folder of its run in `folder`, which is made if need be. Where it begins a run, the oldest
+    /// runs go when there are more than are kept.
     ///
     /// # Errors
     /// When the folder or the file cannot be written.
@@ -29,7 +31,13 @@ impl Writer {
             let path = path.to_owned();
             move |source| JournalError::Io { action, path, source }
         };
+        let runs = folder;
+        let folder = &runs.join(journal.folder());
+        let begins_run = !folder.is_dir();
         fs::create_dir_all(folder).map_err(io("make", folder))?;
+        if begins_run {
+            prune(runs);
+        }
         let partial_path = folder.join(journal.partial_file_name());
         let head = Record::Head { owner: owner_of_this_process(), journal: Box::new(journal.clone()) };
         let begin = || -> io::Result<File> {

@@ -77,21 +77,38 @@ pub fn parse(text: &str) -> Result<Summary, BaselineError> {
     if found == FORMAT { Ok(serde_json::from_str(text)?) } else { Err(BaselineError::Format { found }) }
 }
 
+/// The experiments of a run by id and runtime: the numbers of two runtimes have nothing to do with each other.
+type ByKey<'a> = BTreeMap<(&'a str, &'a str), Vec<&'a ExperimentSummary>>;
+
+fn by_key(summary: &Summary) -> ByKey<'_> {
+    let mut by_key = ByKey::new();
+    let run = summary.experiments.iter().filter(|experiment| experiment.standing != Standing::NotRun.code());
+    for experiment in run {
+        by_key.entry((&experiment.id, &experiment.runtime)).or_default().push(experiment);
+    }
+    by_key
+}
+
+/// What `one` has and `other` has not; with its runtime where it is that alone which is lacking.
+fn only_in(one: &ByKey<'_>, other: &ByKey<'_>) -> Vec<String> {
+    let lacking = one.keys().filter(|key| !other.contains_key(*key));
+    let name = |(id, runtime): &(&str, &str)| {
+        let elsewhere = other.keys().any(|(other, _)| other == id);
+        if elsewhere { format!("{id} on {runtime}") } else { (*id).to_owned() }
+    };
+    lacking.map(name).collect()
+}
+
 /// Compares a run with a stored one, experiment by experiment. Twins are meant to be bad and are not compared.
 pub fn compare(stored: &Summary, current: &Summary) -> Comparison {
-    let by_id = |summary: &Summary| -> BTreeMap<String, ExperimentSummary> {
-        let run = summary.experiments.iter().filter(|experiment| experiment.standing != Standing::NotRun.code());
-        run.map(|experiment| (experiment.id.clone(), experiment.clone())).collect()
-    };
-    let (before, after) = (by_id(stored), by_id(current));
-    let mut comparison = Comparison {
-        missing: before.keys().filter(|id| !after.contains_key(*id)).cloned().collect(),
-        added: after.keys().filter(|id| !before.contains_key(*id)).cloned().collect(),
-        ..Comparison::default()
-    };
-    for (id, experiment) in after.iter().filter(|(_, experiment)| experiment.twin_without.is_none()) {
-        let Some(stored) = before.get(id) else { continue };
-        comparison.regressions.extend(regressions(id, &stored.measures, &experiment.measures));
+    let (before, after) = (by_key(stored), by_key(current));
+    let mut comparison =
+        Comparison { missing: only_in(&before, &after), added: only_in(&after, &before), ..Comparison::default() };
+    for (key, attempts) in &after {
+        let Some(stored) = before.get(key).and_then(|stored| stored.last()) else { continue };
+        for experiment in attempts.iter().filter(|experiment| experiment.twin_without.is_none()) {
+            comparison.regressions.extend(regressions(key.0, &stored.measures, &experiment.measures));
+        }
     }
     comparison
 }

@@ -11,7 +11,7 @@ pub enum Gate {
     /// One was refuted, inconclusive, aborted, interrupted, has not ended yet or cannot be read, a twin
     /// was not refuted, or a measure got worse than the baseline allows.
     NotUpheld = 1,
-    /// There is no journal.
+    /// There is no journal of the run, or the sources have changed since.
     NothingToJudge = 2,
     /// Something was left behind or a rollback failed; outweighs everything else.
     LeftBehind = 3,
@@ -28,6 +28,8 @@ impl Gate {
         let regressed = report.comparison.as_ref().is_some_and(|comparison| !comparison.regressions.is_empty());
         if totals.left_behind > 0 {
             Self::LeftBehind
+        } else if report.changed.is_some() {
+            Self::NothingToJudge
         } else if totals.failed > 0 || totals.unreadable > 0 || regressed {
             Self::NotUpheld
         } else if totals.all() == 0 {

@@ -10,7 +10,7 @@ mod series;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{Experiment, Gate, Impact, Report, Standing, View, words};
+use super::{Experiment, Gate, Impact, Report, Standing, View, notes, words};
 
 const STYLE: &str = include_str!("html/style.css");
 /// Nothing may be fetched, so the page cannot tell anybody that it was opened.
@@ -34,6 +34,7 @@ pub fn render(report: &Report) -> String {
                 (header(report))
                 main {
                     (overview(report))
+                    (notes_on(report))
                     (unreadable(report))
                     (comparison(report))
                     @for (at, experiment) in report.experiments.iter().enumerate() {
@@ -78,6 +79,7 @@ fn facts(report: &Report) -> String {
     if let Some(at) = report.latest_start() {
         facts.push(at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string());
     }
+    facts.extend(notes::run(report));
     for experiment in &report.experiments {
         let (journal, versions) = (&experiment.journal, &experiment.journal.versions);
         let runtime = format!("{} runtime, {}", journal.runtime.kind, versions.runtime);
@@ -127,7 +129,7 @@ fn overview_row(at: usize, experiment: &Experiment) -> Markup {
 
 /// A name that may be broken after an underscore.
 fn name(experiment: &Experiment) -> Markup {
-    let name = words::line(experiment.journal.name());
+    let name = words::line(&experiment.name());
     html! { @for part in name.split_inclusive('_') { (part) wbr; } }
 }
 
@@ -164,6 +166,18 @@ fn twin_label(view: &View<'_>) -> Markup {
         _ => "meant to be refuted",
     };
     html! { span.without { "twin: without " (words::line(without)) "; " (outcome) } }
+}
+
+fn notes_on(report: &Report) -> Markup {
+    let notes = notes::of(report);
+    html! {
+        @if !notes.is_empty() {
+            section.card.trouble[notes.iter().any(|note| note.decides)] {
+                h2 { "About this run" }
+                ul { @for note in &notes { li { strong { (note.title.to_lowercase()) ": " } (note.text) } } }
+            }
+        }
+    }
 }
 
 fn unreadable(report: &Report) -> Markup {

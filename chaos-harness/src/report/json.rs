@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::traffic::LinkView;
 use super::view::finding_word;
-use super::{Experiment, Measures, Report, Totals, baseline, traffic};
+use super::{Changed, Experiment, Measures, Report, Selection, Totals, baseline, notes, traffic};
 
 /// The version of [`Summary`]'s shape; raised when old readers cannot read it.
 pub const FORMAT: u32 = 1;
@@ -30,6 +30,24 @@ pub struct Summary {
     /// The comparison with a stored run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comparison: Option<baseline::Comparison>,
+    /// Which run it is about, and what was not judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<Selection>,
+    /// The experiments that were run more than once. Each run counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retried: Vec<Retried>,
+    /// A source that is newer than the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Changed>,
+}
+
+/// An experiment that was run more than once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retried {
+    /// The experiment and its runtime.
+    pub experiment: String,
+    /// How it stood each time, in that order.
+    pub standings: Vec<String>,
 }
 
 /// One experiment.
@@ -128,7 +146,16 @@ impl Summary {
             experiments: report.experiments.iter().map(ExperimentSummary::of).collect(),
             unreadable: unreadable.collect(),
             comparison: report.comparison.clone(),
+            selection: report.selection.clone(),
+            retried: notes::retried(report).into_iter().map(Retried::of).collect(),
+            changed: report.changed.clone(),
         }
+    }
+}
+
+impl Retried {
+    fn of((experiment, standings): (String, Vec<&str>)) -> Self {
+        Self { experiment, standings: standings.into_iter().map(str::to_owned).collect() }
     }
 }
 

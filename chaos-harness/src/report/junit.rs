@@ -43,7 +43,7 @@ fn case(experiment: &Experiment, suite: &str) -> TestCase {
             non_success(kind, &standing.code(), &view.reason(), &description)
         }
     };
-    let mut case = TestCase::new(words::line(journal.name()), status);
+    let mut case = TestCase::new(words::line(&experiment.name()), status);
     case.set_classname(suite);
     case.set_time(journal.took.unwrap_or_default());
     case.add_property(("seed", journal.plan.seed.to_string().as_str()));

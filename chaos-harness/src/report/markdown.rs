@@ -4,54 +4,87 @@ use std::fmt::Write as _;
 
 use super::sparkline::Sparkline;
 use super::view::{finding_word, reached, recovery_words};
-use super::{Experiment, Gate, Report, View, traffic, words};
+use super::{Experiment, Gate, Report, View, notes, traffic, words};
 
 /// The whole report.
 pub fn render(report: &Report) -> String {
-    let score = report.score().map_or_else(String::new, |score| format!(", resilience score {}", words::share(score)));
-    let total = words::count(report.experiments.len(), "experiment");
-    let mut out = format!("## Resilience: {}\n\n{total}{score}.\n\n", Gate::of(report).words());
-    out += &table(report);
-    out += &unreadable(report);
-    out += &comparison(report);
-    for experiment in &report.experiments {
-        out += &details(experiment);
-    }
-    out
+    render_within(report, usize::MAX)
 }
 
-fn table(report: &Report) -> String {
+/// As much of the report as `limit` bytes hold: GitHub refuses a job's summary of more than 1 MiB. What did not end as
+/// expected comes before what did, the rows of the table before the details, and nothing is cut in the middle. What is
+/// left out is counted.
+pub fn render_within(report: &Report, limit: usize) -> String {
+    let mut left = limit.saturating_sub(head(report).len() + NOTE);
+    let rows = fitting(report, &mut left, row);
+    let others = [notes_on(report), unreadable(report), comparison(report)];
+    let others: String = others.into_iter().filter(|part| take(&mut left, part)).collect();
+    let details = fitting(report, &mut left, details);
+    let omitted = |kept: &[String], what| match report.experiments.len() - kept.len() {
+        0 => String::new(),
+        number => format!("{} {what}.\n\n", words::count(number, "experiment")),
+    };
+    let omitted = omitted(&rows, "not in this table, which may not be longer")
+        + &omitted(&details, "without details here, since this page may not be longer; the other reports have them");
+    let end = if rows.is_empty() { "" } else { "\n" };
+    let all = head(report) + &rows.concat() + end + &others + &omitted + &details.concat();
+    if all.len() > limit { String::new() } else { all }
+}
+
+/// What the notes on what was left out take at most.
+const NOTE: usize = 400;
+
+/// The parts that `part` makes of experiments, as many as fit into `left` bytes, in the order of the report.
+fn fitting(report: &Report, left: &mut usize, part: fn(&Experiment) -> String) -> Vec<String> {
+    let mut order: Vec<usize> = (0..report.experiments.len()).collect();
+    order.sort_by_key(|at| report.experiments[*at].view().standing().is_passed());
+    let mut parts: Vec<(usize, String)> = order.into_iter().map(|at| (at, part(&report.experiments[at]))).collect();
+    parts.retain(|(_, part)| take(left, part));
+    parts.sort_by_key(|(at, _)| *at);
+    parts.into_iter().map(|(_, part)| part).collect()
+}
+
+/// Whether `part` fits into what is left, which is less by it then.
+fn take(left: &mut usize, part: &str) -> bool {
+    let fits = part.len() <= *left;
+    *left -= if fits { part.len() } else { 0 };
+    fits
+}
+
+fn head(report: &Report) -> String {
+    let score = report.score().map_or_else(String::new, |score| format!(", resilience score {}", words::share(score)));
+    let total = words::count(report.experiments.len(), "experiment");
+    let run = notes::run(report).map_or_else(String::new, |run| format!(", {}", inline(&run)));
+    let head = format!("## Resilience: {}\n\n{total}{score}{run}.\n\n", Gate::of(report).words());
     if report.experiments.is_empty() {
-        return String::new();
+        return head;
     }
-    let mut out =
-        String::from("| | experiment | verdict | availability | p99 | recovery |\n|---|---|---|--:|--:|--:|\n");
-    for experiment in &report.experiments {
-        let view = experiment.view();
-        let measures = view.measures();
-        let mark = match view.standing() {
-            standing if standing.is_passed() => "✓",
-            super::Standing::NotRun => "–",
-            _ => "✗",
-        };
-        let time = |millis: Option<f64>| millis.map_or_else(none, |millis| words::time(millis_to_time(millis)));
-        let recovery = match measures.impact {
-            Some(super::Impact::None) => "no impact".to_owned(),
-            Some(super::Impact::NotRecovered) => "not recovered".to_owned(),
-            _ => time(measures.mttr_ms),
-        };
-        let availability = measures.availability.map_or_else(none, words::share);
-        let twin = view.without().map_or_else(String::new, |without| format!(" (without {})", inline(without)));
-        // Writing to a string does not fail.
-        let _ = writeln!(
-            out,
-            "| {mark} | {}{twin} | {} | {availability} | {} | {recovery} |",
-            inline(experiment.journal.name()),
-            view.standing().words(),
-            time(measures.p99_ms),
-        );
-    }
-    out + "\n"
+    head + "| | experiment | verdict | availability | p99 | recovery |\n|---|---|---|--:|--:|--:|\n"
+}
+
+/// A row of the table.
+fn row(experiment: &Experiment) -> String {
+    let view = experiment.view();
+    let measures = view.measures();
+    let mark = match view.standing() {
+        standing if standing.is_passed() => "✓",
+        super::Standing::NotRun => "–",
+        _ => "✗",
+    };
+    let time = |millis: Option<f64>| millis.map_or_else(none, |millis| words::time(millis_to_time(millis)));
+    let recovery = match measures.impact {
+        Some(super::Impact::None) => "no impact".to_owned(),
+        Some(super::Impact::NotRecovered) => "not recovered".to_owned(),
+        _ => time(measures.mttr_ms),
+    };
+    let availability = measures.availability.map_or_else(none, words::share);
+    let twin = view.without().map_or_else(String::new, |without| format!(" (without {})", inline(without)));
+    format!(
+        "| {mark} | {}{twin} | {} | {availability} | {} | {recovery} |\n",
+        inline(&experiment.name()),
+        view.standing().words(),
+        time(measures.p99_ms),
+    )
 }
 
 fn none() -> String {
@@ -60,6 +93,14 @@ fn none() -> String {
 
 fn millis_to_time(millis: f64) -> std::time::Duration {
     std::time::Duration::from_secs_f64(millis.max(0.0) / 1e3)
+}
+
+fn notes_on(report: &Report) -> String {
+    let rows: String = notes::of(report)
+        .iter()
+        .map(|note| format!("- {}: {}\n", note.title.to_lowercase(), inline(&note.text)))
+        .collect();
+    if rows.is_empty() { rows } else { rows + "\n" }
 }
 
 fn unreadable(report: &Report) -> String {
@@ -86,7 +127,7 @@ fn details(experiment: &Experiment) -> String {
     let mut out = format!(
         "<details{open}><summary>{}: {}</summary>\n\n",
         view.standing().words(),
-        escape(&words::line(journal.name()))
+        escape(&words::line(&experiment.name()))
     );
     let reason = view.reason();
     if !reason.is_empty() {

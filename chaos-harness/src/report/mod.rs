@@ -7,32 +7,40 @@
 //! - [`View`] and [`Measures`]: what the formats show of one journal, worked out once for all of them.
 //! - The formats: [`text`] for terminals and failing tests, [`markdown`] for a job's summary, [`html`] to look at,
 //!   [`junit`] for test dashboards, [`json`] to store and compare, [`annotations`] for GitHub Actions.
+//! - [`Selection`]: which run of the tests it is, and what that one does not have; [`Changed`]: whether it is outdated.
 //! - [`baseline`] compares with a stored run, and [`Gate`] says what a pipeline should do.
 
 pub mod annotations;
 pub mod baseline;
 mod course;
+mod freshness;
 mod gate;
 pub mod html;
 pub mod json;
 pub mod junit;
 pub mod markdown;
 mod measures;
+mod notes;
+mod selection;
 mod sparkline;
 pub mod text;
 mod traffic;
 mod view;
 mod words;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+pub use freshness::Changed;
 pub use gate::Gate;
 pub use measures::{Impact, Measures};
+pub use selection::{Missing, RunBrief, RunChoice, Selection};
 pub use view::{Standing, View};
 
-use crate::journal::{Entry, Journal, JournalError, Outlook, read_dir};
+use crate::journal::{Entry, Journal, JournalError, Outlook};
+use crate::runtime::RuntimeKind;
 
 /// The journals of a run.
 #[derive(Debug)]
@@ -43,6 +51,10 @@ pub struct Report {
     pub unreadable: Vec<Unreadable>,
     /// The comparison with a stored run, when one was asked for.
     pub comparison: Option<baseline::Comparison>,
+    /// Which run it is about, where it was read from a folder.
+    pub selection: Option<Selection>,
+    /// A source that is newer than the run, when one was looked for; nothing is judged then.
+    pub changed: Option<Changed>,
 }
 
 /// One experiment and where its journal lies.
@@ -52,6 +64,8 @@ pub struct Experiment {
     pub path: PathBuf,
     /// The journal.
     pub journal: Journal,
+    /// Tells it from others of its name in the report: ` on docker`, ` (2 of 3)`; else empty.
+    pub suffix: String,
 }
 
 /// A file in the journal folder that is no readable journal.
@@ -92,19 +106,21 @@ impl Report {
         let (mut experiments, mut unreadable) = (Vec::new(), Vec::new());
         for Entry { path, journal } in entries {
             match journal {
-                Ok(journal) => experiments.push(Experiment { path, journal }),
+                Ok(journal) => experiments.push(Experiment { path, journal, suffix: String::new() }),
                 Err(error) => unreadable.push(Unreadable { path, reason: error.to_string() }),
             }
         }
-        Self { experiments: sorted(experiments), unreadable, comparison: None }
+        let experiments = told_apart(sorted(experiments));
+        Self { experiments, unreadable, comparison: None, selection: None, changed: None }
     }
 
-    /// The report on the journals in `folder`; empty when the folder does not exist.
+    /// The report on the run of the tests that was started last, of those with journals in `folder`; empty when the
+    /// folder does not exist. Every journal of that run counts, so that no retry hides a refusal.
     ///
     /// # Errors
     /// When the folder cannot be read. A file that cannot be read is part of the report.
     pub fn read(folder: &Path) -> Result<Self, JournalError> {
-        read_dir(folder).map(Self::of)
+        Self::read_run(folder, RunChoice::Latest)
     }
 
     /// The same report with a comparison to a stored run.
@@ -143,6 +159,11 @@ impl Report {
 }
 
 impl Experiment {
+    /// Its name for people, unlike any other in the report.
+    pub fn name(&self) -> String {
+        format!("{}{}", self.journal.name(), self.suffix)
+    }
+
     /// What the formats show of it.
     pub fn view(&self) -> View<'_> {
         View::of(&self.journal)
@@ -167,7 +188,30 @@ fn sorted(mut experiments: Vec<Experiment>) -> Vec<Experiment> {
         let journal = &experiment.journal;
         let name = journal.name().to_owned();
         let leader = if journal.is_twin() { original_of(journal) } else { None };
-        (place(journal), leader.unwrap_or_else(|| name.clone()), journal.is_twin(), name)
+        let run = (journal.runtime.kind, journal.started_at, journal.run.clone());
+        (place(journal), leader.unwrap_or_else(|| name.clone()), journal.is_twin(), name, run)
     });
+    experiments
+}
+
+/// Marks those that have their name in common with others, on another runtime or in another attempt.
+fn told_apart(mut experiments: Vec<Experiment>) -> Vec<Experiment> {
+    let mut runtimes: BTreeMap<String, BTreeMap<RuntimeKind, usize>> = BTreeMap::new();
+    for experiment in &experiments {
+        *runtimes.entry(experiment.view().id()).or_default().entry(experiment.journal.runtime.kind).or_default() += 1;
+    }
+    let mut seen: BTreeMap<(String, RuntimeKind), usize> = BTreeMap::new();
+    for experiment in &mut experiments {
+        let (id, runtime) = (experiment.view().id(), experiment.journal.runtime.kind);
+        let of_name = &runtimes[&id];
+        if of_name.len() > 1 {
+            experiment.suffix += &format!(" on {runtime}");
+        }
+        let (at, of) = (seen.entry((id, runtime)).or_default(), of_name[&runtime]);
+        *at += 1;
+        if of > 1 {
+            experiment.suffix += &format!(" ({at} of {of})");
+        }
+    }
     experiments
 }

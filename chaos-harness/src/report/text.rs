@@ -10,7 +10,7 @@ pub use style::Style;
 
 use super::sparkline::Sparkline;
 use super::view::{reached, recovery_words};
-use super::{Experiment, Gate, Report, View, traffic, words};
+use super::{Experiment, Gate, Report, View, notes, traffic, words};
 use crate::hypothesis::Finding;
 use crate::journal::{InjectionRecord, Journal};
 
@@ -24,7 +24,7 @@ pub fn render(report: &Report, style: Style) -> String {
     for file in &report.unreadable {
         out += &format!("{}  {}\n\n", style.held(Some(false), "UNREADABLE"), words::line(&file.reason));
     }
-    out + &comparison(report, style) + &summary(report, style)
+    out + &notes(report, style) + &comparison(report, style) + &summary(report, style)
 }
 
 /// One experiment's result on one line, for the log of a test.
@@ -44,7 +44,7 @@ pub fn line(journal: &Journal) -> String {
 /// Name, verdict, hypotheses, injections and timeline of one experiment.
 fn details(experiment: &Experiment, style: Style) -> String {
     let view = experiment.view();
-    let mut out = heading(&view, style) + &hypotheses(&view, style);
+    let mut out = heading(&view, &experiment.suffix, style) + &hypotheses(&view, style);
     for made in &view.journal.injections {
         out += &injection(&view, made, style);
     }
@@ -60,13 +60,13 @@ fn details(experiment: &Experiment, style: Style) -> String {
     out
 }
 
-fn heading(view: &View<'_>, style: Style) -> String {
+fn heading(view: &View<'_>, suffix: &str, style: Style) -> String {
     let journal = view.journal;
     let standing = view.standing();
     let verdict = style.standing(standing, &standing.words().to_uppercase());
     let took = journal.took.map_or_else(String::new, |took| format!(", {}", words::time(took)));
     let context = format!("({}, seed {}{took})", journal.runtime.kind, journal.plan.seed);
-    let name = style.bold(&words::line(journal.name()));
+    let name = style.bold(&words::line(&format!("{}{suffix}", journal.name())));
     let mut out = format!("{verdict}  {name}  {}\n", style.dim(&context));
     if let Some(without) = view.without() {
         out += &format!("  twin: without {}; meant to be refuted\n", words::line(without));
@@ -149,6 +149,19 @@ fn links(view: &View<'_>, style: Style) -> String {
         return rows;
     }
     style.dim(&row("links", "connections", "up", "down", "disturbed (* a fault was on it)")) + "\n" + &rows
+}
+
+/// Which run this is, and what it does not have.
+fn notes(report: &Report, style: Style) -> String {
+    let mut out = String::new();
+    for note in notes::of(report) {
+        let held = if note.decides { Some(false) } else { None };
+        out += &format!("{}  {}\n", style.held(held, note.title), note.text);
+    }
+    if let Some(run) = notes::run(report) {
+        out += &format!("{}\n", style.dim(&run));
+    }
+    if out.is_empty() { out } else { out + "\n" }
 }
 
 fn comparison(report: &Report, style: Style) -> String {

@@ -85,8 +85,7 @@ impl<'a> View<'a> {
 
     /// Package, test target and name: what tells experiments apart.
     pub fn id(&self) -> String {
-        let test = &self.journal.test;
-        format!("{}::{}::{}", test.package, test.target, self.journal.name())
+        self.journal.test.experiment(self.journal.name())
     }
 
     /// What was switched off, for a twin.

@@ -14,8 +14,8 @@ use chaos_harness::hypothesis::{
     Aborted, Comparison, Finding, Hypothesis, Inconclusive, Measure, Measured, Threshold, Unmeasured, Verdict,
 };
 use chaos_harness::journal::{
-    Event, InjectionRecord, Journal, Milestones, Phase, Problem, Record, SCHEMA_VERSION, Status, TestRef, Traffic,
-    Versions, What,
+    Event, InjectionRecord, Journal, Milestones, Phase, Problem, Record, SCHEMA_VERSION, Status, TestRef, TestRun,
+    Traffic, Versions, What,
 };
 use chaos_harness::link::LinkName;
 use chaos_harness::load::{LagReport, Load, Request};
@@ -44,10 +44,24 @@ pub(crate) fn write_all(folder: &Path) {
 }
 
 pub(crate) fn write(folder: &Path, journal: &Journal) -> PathBuf {
-    fs::create_dir_all(folder).unwrap();
+    let folder = folder.join(journal.folder());
+    fs::create_dir_all(&folder).unwrap();
     let path = folder.join(journal.file_name());
     fs::write(&path, serde_json::to_vec(journal).unwrap()).unwrap();
     path
+}
+
+/// `journal` as run `id` wrote it, `minutes` after noon, in its first attempt.
+pub(crate) fn in_run(id: &str, minutes: u64, journal: Journal) -> Journal {
+    let noon: jiff::Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
+    let started_at = noon + Duration::from_secs(60 * minutes);
+    let executable = "/work/shop/target/debug/deps/cascading_failure-0123456789abcdef".to_owned();
+    Journal {
+        run: format!("{minutes}-{id}-{}", journal.name()),
+        started_at: started_at + ms(2_500),
+        test_run: Some(TestRun { id: id.to_owned(), started_at, attempt: 1, executable }),
+        ..journal
+    }
 }
 
 /// What a killed test process leaves.
@@ -203,6 +217,7 @@ pub(crate) fn named(name: &str) -> Journal {
     Journal {
         schema: SCHEMA_VERSION,
         run: format!("20261120T120000-{name}"),
+        test_run: None,
         test: TestRef {
             package: "resilience-tests".to_owned(),
             target: "cascading_failure".to_owned(),
@@ -246,6 +261,10 @@ pub(crate) fn named(name: &str) -> Journal {
             "CHAOS_SEED=42 cargo test --package resilience-tests --test cascading_failure {name} -- --exact"
         ),
     }
+}
+
+pub(crate) fn on_process() -> Choice {
+    Choice { kind: RuntimeKind::Process, reason: "asked for".to_owned() }
 }
 
 /// Availability while the fault was in force.

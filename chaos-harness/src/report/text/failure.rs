@@ -14,13 +14,13 @@ const LOG_LINES: usize = 10;
 /// The failure message of the test that ran `journal`; it names the journal in
 /// [`journal_dir`](crate::folders::journal_dir).
 pub fn failure(journal: &Journal, style: Style) -> String {
-    failure_at(journal, &crate::folders::journal_dir().join(journal.file_name()), style)
+    failure_at(journal, &crate::folders::journal_dir().join(journal.folder()).join(journal.file_name()), style)
 }
 
 /// The failure message of the test that ran `journal`, which lies at `path`.
 pub fn failure_at(journal: &Journal, path: &Path, style: Style) -> String {
     let view = View::of(journal);
-    let mut out = heading(&view, style);
+    let mut out = heading(&view, "", style);
     out += &hypotheses(&view, style);
     for made in &journal.injections {
         out += &injection(&view, made, style);

@@ -1,0 +1,103 @@
+//! Commands for tests of every kind of target; `tests/outside.rs` runs some of them.
+
+use super::*;
+
+fn test_in(target: &str) -> TestRef {
+    TestRef {
+        package: "shop-tests".to_owned(),
+        target: target.to_owned(),
+        test: "outages::slow".to_owned(),
+        file: "shop/tests/outages/mod.rs".to_owned(),
+        line: 3,
+    }
+}
+
+fn again(kind: Compiled) -> Again {
+    Again { manifest_dir: "/work/shop".to_owned(), kind, ignored: false }
+}
+
+fn target(name: &str, kind: &str, source: &str) -> Target {
+    let (name, kind) = (name.to_owned(), vec![kind.to_owned()]);
+    Target { name, kind, src_path: PathBuf::from(source), required_features: Vec::new() }
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn every_kind_of_target_has_its_option() {
+    for (kind, compiled, expected) in [
+        ("test", Compiled::Test, "--test slow-stock"),
+        ("bench", Compiled::Test, "--bench slow-stock"),
+        ("bin", Compiled::Executable, "--bin slow-stock"),
+        ("example", Compiled::Executable, "--example slow-stock"),
+        ("lib", Compiled::Library, "--lib"),
+        ("proc-macro", Compiled::Library, "--lib"),
+    ] {
+        let targets = vec![target("other", kind, "/work/shop/x.rs"), target("slow-stock", kind, "/work/shop/y.rs")];
+        let found = chosen(targets, &test_in("slow_stock"), compiled, Path::new("/work"));
+        let line = line(&test_in("slow_stock"), &again(compiled), found.as_ref(), &[], "A=1");
+        assert_eq!(line, format!("A=1 cargo test -p shop-tests {expected} -- --exact outages::slow"));
+    }
+}
+
+#[test]
+fn without_an_answer_of_cargo_a_pattern_names_the_target() {
+    let line = line(&test_in("slow_stock"), &again(Compiled::Test), None, &[], "A=1");
+    assert_eq!(line, "A=1 cargo test -p shop-tests --test 'slow[-_]stock' -- --exact outages::slow");
+}
+
+#[test]
+fn of_two_targets_of_one_name_the_nearer_is_meant() {
+    let both = || {
+        let example = target("stock", "example", "/work/shop/examples/stock.rs");
+        vec![target("stock", "bin", "/work/shop/src/main.rs"), example]
+    };
+    let mut test = test_in("stock");
+    for (file, kind) in [("shop/examples/stock.rs", "example"), ("shop/src/outages.rs", "bin")] {
+        test.file = file.to_owned();
+        let found = chosen(both(), &test, Compiled::Executable, Path::new("/work")).unwrap();
+        assert_eq!(found.kind, [kind]);
+    }
+}
+
+#[test]
+fn the_same_is_built_again() {
+    for (said, kept) in [
+        ("test --features a,b --release stock -- --features no", "--features a,b --release"),
+        ("test -F a -Fb --features=c --target=x86_64-musl -j 2", "-F a -Fb --features c --target x86_64-musl"),
+        ("nextest run --profile ci --cargo-profile fast --all-features -E x", "--profile fast --all-features"),
+        (
+            "test --manifest-path a/Cargo.toml --no-default-features",
+            "--manifest-path a/Cargo.toml --no-default-features",
+        ),
+        ("t --workspace --no-fail-fast", ""),
+    ] {
+        assert_eq!(build(&words(said)), words(kept), "{said}");
+    }
+}
+
+#[test]
+fn features_that_the_target_needs_are_added() {
+    let mut needing = target("stock", "test", "/x.rs");
+    needing.required_features = vec!["a".to_owned(), "b".to_owned()];
+    for (said, expected) in [
+        ("test", "--features a,b"),
+        ("test --features b,c", "--features b,c --features a"),
+        ("test --all-features", "--all-features"),
+    ] {
+        let line = line(&test_in("stock"), &again(Compiled::Test), Some(&needing), &words(said), "A=1");
+        assert_eq!(line, format!("A=1 cargo test {expected} -p shop-tests --test stock -- --exact outages::slow"));
+    }
+}
+
+#[test]
+fn ignored_tests_are_asked_for_and_odd_words_are_quoted() {
+    let mut test = test_in("stock");
+    test.test = "r#in".to_owned();
+    let again = Again { ignored: true, ..again(Compiled::Library) };
+    let line = line(&test, &again, None, &words("test --config a='b'"), "A=1");
+    let build = r"--config 'a='\''b'\'''";
+    assert_eq!(line, format!("A=1 cargo test {build} -p shop-tests --lib -- --exact --include-ignored 'r#in'"));
+}
