@@ -57,7 +57,7 @@ pub(crate) fn in_run(id: &str, minutes: u64, journal: Journal) -> Journal {
     let started_at = noon + Duration::from_secs(60 * minutes);
     let executable = "/work/shop/target/debug/deps/cascading_failure-0123456789abcdef".to_owned();
     Journal {
-        run: format!("{minutes}-{id}-{}", journal.name()),
+        run: format!("{minutes}-{}-{}", id.replace('/', "-"), journal.name()),
         started_at: started_at + ms(2_500),
         test_run: Some(TestRun { id: id.to_owned(), started_at, attempt: 1, executable }),
         ..journal
