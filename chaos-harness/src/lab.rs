@@ -97,7 +97,7 @@ impl Lab {
         if let Some(limit) = self.settings.time_limit {
             plan.limits.duration = plan.limits.duration.min(limit);
         }
-        Session::start(self, plan).await
+        Session::start(self, plan, None).await
     }
 
     /// The same lab, whose journals go into `folder` instead of [`journal_dir`](crate::folders::journal_dir):

@@ -65,7 +65,14 @@ macro_rules! hypothesis {
 ///         instances: 2,
 ///     }
 ///     order { cargo: "shop" / "shop", args: ["order"], health: "/health/ready" }
-///     "order-db" { image: postgres, port: 5432, health: tcp, within: 1min }
+///     "order-db" {
+///         image: postgres,
+///         port: 5432,
+///         health: tcp,
+///         within: 1min,
+///         volumes: { "/tmp/spill": 64 MiB },
+///         disks: ["/var/lib/postgresql/data"],
+///     }
 ///
 ///     users -> gateway: http;
 ///     gateway -> order: http;
@@ -101,6 +108,8 @@ macro_rules! hypothesis {
 /// | `instances` | 1 to 32 | 1 |
 /// | `standby` | how many of them are not started until a fault scales the service up; 0 to 31 | 0 |
 /// | `restart` | `always`: started again when it ends by itself; `never` | `never` |
+/// | `volumes` | `{ "/data": 64 MiB }`, in memory, or an expression for bytes; containers only | none |
+/// | `disks` | `["/data"]`, on the engine's disk; containers only | none |
 ///
 /// Arguments and values of `env` may hold placeholders, such as `{listen}` or `{order.url}`; see
 /// [`Service`](crate::topology::Service).

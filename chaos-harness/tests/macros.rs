@@ -120,6 +120,7 @@ fn a_topology_is_what_the_builder_makes() {
         type { program: "/bin/true", udp_port: 53, control_port: 9100, restart: on_failure(3), stop_grace: 10s }
         cache { image: "redis:7", entrypoint: ["redis-server"], args: ["--port", 6379], init: false, restart: on_failure }
         lock { image: "etcd:3", restart: unless_stopped }
+        store { image: "redis", volumes: { "/data": 64 MiB, "/tmp": 2 * 65_536 }, disks: ["/logs", "/wal"] }
         gateway -> order: http, type: udp, type; order -> "order-db"; type -> gateway: tcp,
         users -> gateway: http
     };
@@ -157,6 +158,14 @@ fn a_topology_is_what_the_builder_makes() {
                 .restart(RestartPolicy::OnFailure { retries: 0 }),
         )
         .service(Service::new("lock").image("etcd:3").restart(RestartPolicy::UnlessStopped))
+        .service(
+            Service::new("store")
+                .image("redis")
+                .volume("/data", 64 << 20)
+                .volume("/tmp", 131_072)
+                .disk("/logs")
+                .disk("/wal"),
+        )
         .link_over("gateway", "order", Protocol::Http)
         .link_over("gateway", "type", Protocol::Udp)
         .link("gateway", "type")

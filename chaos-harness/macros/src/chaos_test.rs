@@ -126,7 +126,7 @@ pub(crate) fn expand(arguments: &Arguments, mut function: ItemFn) -> Result<Toke
         Some(library) => quote!(#library::Lab),
         None => lab.ty.to_token_stream(),
     };
-    let settings = settings(arguments, &name.unraw().to_string(), is_ignored(attrs));
+    let settings = settings(arguments, &name.to_string(), is_ignored(attrs));
     let run = quote!(<#lab_type>::__chaos_test(#settings, async move |#lab| #output #block));
     let test = if attrs.iter().any(is_table) { quote!() } else { quote!(#[::core::prelude::v1::test]) };
     // rustc wants a test that should panic to return nothing.
@@ -287,7 +287,7 @@ mod tests {
             ".timeout(::core::time::Duration::from_nanos(150000000000u64))",
             ".runtime(\"docker\")",
             "<my::chaos::Lab>::__chaos_test(",
-            "::core::concat!(::core::module_path!(),\"::\",\"in\")",
+            "::core::concat!(::core::module_path!(),\"::\",\"r#in\")",
         ] {
             assert!(text.contains(setting), "{setting} is not in {text}");
         }

@@ -31,6 +31,7 @@ pub fn topology(input: TokenStream) -> TokenStream {
 /// Makes a test of an `async fn` that takes a lab and returns a verdict.
 ///
 /// ```no_run
+/// # extern crate resilience as chaos_harness;
 /// use chaos_harness::hypothesis::Verdict;
 /// use chaos_harness::Lab;
 /// use chaos_harness::chaos_test;

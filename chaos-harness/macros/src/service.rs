@@ -5,13 +5,13 @@ use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Error, Expr, Ident, Lit, LitStr, Result, Token, braced, parenthesized, token};
+use syn::{Error, Expr, Ident, Lit, LitStr, Result, Token, braced, bracketed, parenthesized, token};
 
 use crate::name::Name;
 use crate::suggest;
 use crate::threshold::Time;
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 22] = [
     "cargo",
     "manifest",
     "profile",
@@ -32,7 +32,12 @@ const KEYS: [&str; 20] = [
     "restart",
     "stop_grace",
     "init",
+    "volumes",
+    "disks",
 ];
+
+/// What sizes are counted in.
+const UNITS: [(&str, u64); 4] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
 
 /// `gateway { port: 8080, ... }`
 pub(crate) struct Service {
@@ -116,6 +121,8 @@ impl Parse for Setting {
             "within" => within(input)?,
             "stop_grace" => stop_grace(input)?,
             "restart" => restart(input)?,
+            "volumes" => volumes(input)?,
+            "disks" => disks(input)?,
             _ => {
                 let value: Expr = input.parse()?;
                 quote!(.#key(#value))
@@ -166,6 +173,68 @@ fn env(input: ParseStream<'_>) -> Result<TokenStream> {
     let keys = variables.iter().map(|variable| &variable.key.text);
     let values = variables.iter().map(|variable| text(&variable.value));
     Ok(quote!(#(.env(#keys, #values))*))
+}
+
+/// `{ "/data": 64 MiB, "/cache": bytes }`
+fn volumes(input: ParseStream<'_>) -> Result<TokenStream> {
+    if !input.peek(token::Brace) {
+        return Err(input.error("expected folders and their sizes in braces, as in { \"/data\": 64 MiB }"));
+    }
+    let content;
+    braced!(content in input);
+    let volumes: Punctuated<Volume, Token![,]> = content.parse_terminated(Volume::parse, Token![,])?;
+    let folders: Vec<&LitStr> = volumes.iter().map(|volume| &volume.folder).collect();
+    check_folders(&folders)?;
+    let bytes = volumes.iter().map(|volume| &volume.bytes);
+    Ok(quote!(#(.volume(#folders, #bytes))*))
+}
+
+/// `["/data", "/logs"]`
+fn disks(input: ParseStream<'_>) -> Result<TokenStream> {
+    if !input.peek(token::Bracket) {
+        return Err(input.error("expected folders in brackets, as in [\"/data\"]"));
+    }
+    let content;
+    bracketed!(content in input);
+    let folders: Punctuated<LitStr, Token![,]> = content.parse_terminated(|input| input.parse(), Token![,])?;
+    let folders: Vec<&LitStr> = folders.iter().collect();
+    check_folders(&folders)?;
+    Ok(quote!(#(.disk(#folders))*))
+}
+
+fn check_folders(folders: &[&LitStr]) -> Result<()> {
+    for (at, folder) in folders.iter().enumerate() {
+        let text = folder.value();
+        if !text.starts_with('/') {
+            return Err(Error::new(folder.span(), "expected an absolute path, such as \"/data\""));
+        }
+        if folders[..at].iter().any(|earlier| earlier.value() == text) {
+            return Err(Error::new(folder.span(), format!("`{text}` is named twice")));
+        }
+    }
+    Ok(())
+}
+
+struct Volume {
+    folder: LitStr,
+    bytes: TokenStream,
+}
+
+impl Parse for Volume {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let folder = input.parse()?;
+        input.parse::<Token![:]>()?;
+        let size: Expr = input.parse()?;
+        if !input.peek(Ident) {
+            return Ok(Self { folder, bytes: quote!(#size) });
+        }
+        let unit: Ident = input.parse()?;
+        let text = unit.to_string();
+        let Some((_, factor)) = UNITS.iter().find(|(name, _)| *name == text) else {
+            return Err(suggest::unknown(unit.span(), "unit of size", &text, &UNITS.map(|(name, _)| name)));
+        };
+        Ok(Self { folder, bytes: quote!((#size) * #factor) })
+    }
 }
 
 struct Variable {

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Expectation, Plan, run};
-use crate::error::Result;
+use futures::FutureExt;
+
+use super::addresses::BeforeLoad;
+use super::{Addresses, Expectation, Plan, run};
+use crate::error::{Error, Result};
 use crate::fault::Injection;
 use crate::hypothesis::{Hypothesis, Verdict};
 use crate::lab::Lab;
@@ -13,22 +16,58 @@ use crate::safety::BlastRadius;
 use crate::topology::Topology;
 
 /// An experiment that is being written; [`run`](Self::run) carries it out.
-#[derive(Debug)]
 #[must_use = "an experiment does nothing until `.run().await`"]
 pub struct Experiment {
     lab: Lab,
     plan: Plan,
+    before_load: Option<BeforeLoad>,
+}
+
+impl std::fmt::Debug for Experiment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Experiment").field("plan", &self.plan).finish_non_exhaustive()
+    }
 }
 
 impl Experiment {
     pub(crate) fn new(lab: Lab, topology: Topology) -> Self {
         let plan = Plan::new(lab.test_name(), lab.seed(), topology);
-        Self { lab, plan }
+        Self { lab, plan, before_load: None }
     }
 
     /// Names it, where a test runs several: `name` is appended to the test's name.
     pub fn named(mut self, name: &str) -> Self {
         self.plan.name = format!("{}.{name}", self.lab.test_name());
+        self
+    }
+
+    /// Does something when the targets are up, before the load begins: fills a store, opens a client of the test's own.
+    /// It is given the addresses of the services; what it fails with fails the experiment. A dry run leaves it out.
+    ///
+    /// ```no_run
+    /// # use chaos_harness::prelude::*;
+    /// # async fn example(lab: Lab, shop: Topology) -> chaos_harness::Result<Verdict> {
+    /// lab.experiment(shop)
+    ///     .before_load(|addresses| async move {
+    ///         let store = addresses.get("store").ok_or("there is no store")?;
+    ///         tokio::net::TcpStream::connect(store).await?;
+    ///         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+    ///     })
+    ///     .load(Load::get("gateway", "/catalog"))
+    ///     .inject(target("store").kill())
+    ///     .run()
+    ///     .await
+    /// # }
+    /// ```
+    pub fn before_load<F, Doing, E>(mut self, doing: F) -> Self
+    where
+        F: FnOnce(Addresses) -> Doing + Send + 'static,
+        Doing: Future<Output = std::result::Result<(), E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let doing =
+            |addresses| async move { doing(addresses).await.map_err(|error| Error::Other(error.into())) }.boxed();
+        self.before_load = Some(Box::new(doing));
         self
     }
 
@@ -157,6 +196,6 @@ impl Experiment {
     /// When the plan makes no sense or cannot conclude, or something could not be started, undone or written. A refused hypothesis
     /// is no error but a verdict.
     pub async fn run(self) -> Result<Verdict> {
-        run::run(&self.lab, self.plan).await
+        run::run(&self.lab, self.plan, self.before_load).await
     }
 }

@@ -3,6 +3,7 @@
 //! [`Experiment`] writes a [`Plan`]; `run.rs` reads top-down how it is carried out, in the steps of a
 //! [`Session`]; `judge.rs` makes findings and a verdict of what was recorded.
 
+mod addresses;
 mod builder;
 mod dry_run;
 mod error;
@@ -16,6 +17,7 @@ mod preflight;
 mod recover;
 mod run;
 mod script;
+mod seen;
 mod session;
 mod spans;
 mod start;
@@ -24,10 +26,12 @@ mod story;
 mod traffic;
 mod watch;
 
+pub use addresses::Addresses;
 pub use builder::Experiment;
 pub use error::PlanError;
 pub use plan::{Expectation, Plan, Timing};
 pub use script::Session;
+pub use seen::Seen;
+pub use session::FaultHandle;
 pub(crate) use session::Steps;
-pub use session::{FaultHandle, Seen};
 pub use story::Story;

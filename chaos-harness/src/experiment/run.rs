@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::addresses::BeforeLoad;
 use super::session::{FaultHandle, Steps};
 use super::{Plan, Session, dry_run};
 use crate::error::Result;
@@ -11,7 +12,7 @@ use crate::lab::Lab;
 use crate::progress;
 
 /// Carries out `plan`.
-pub(super) async fn run(lab: &Lab, mut plan: Plan) -> Result<Verdict> {
+pub(super) async fn run(lab: &Lab, mut plan: Plan, before_load: Option<BeforeLoad>) -> Result<Verdict> {
     plan.complete();
     plan.validate()?;
     plan.check_that_it_can_conclude()?;
@@ -19,7 +20,7 @@ pub(super) async fn run(lab: &Lab, mut plan: Plan) -> Result<Verdict> {
         progress::print(&dry_run::describe(&plan));
         return Ok(Verdict::Inconclusive { reason: Inconclusive::DryRun });
     }
-    Session::start(lab, plan).await?.run().await
+    Session::start(lab, plan, before_load).await?.run().await
 }
 
 pub(super) async fn take_steps(session: &mut Steps) -> Result<()> {

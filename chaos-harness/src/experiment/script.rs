@@ -19,7 +19,9 @@ use std::time::Duration;
 
 use scopeguard::ScopeGuard;
 
-use super::session::{FaultHandle, Seen, Steps};
+use super::addresses::BeforeLoad;
+use super::seen::Seen;
+use super::session::{FaultHandle, Steps};
 use super::{Plan, run};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
@@ -40,9 +42,9 @@ pub struct Session {
 
 impl Session {
     /// Checks the plan, opens the runtime, starts the targets, then the load and the probes.
-    pub(crate) async fn start(lab: &Lab, plan: Plan) -> Result<Self> {
+    pub(crate) async fn start(lab: &Lab, plan: Plan, before_load: Option<BeforeLoad>) -> Result<Self> {
         let limit = plan.limits.duration;
-        let steps = Steps::start(lab, plan).await?;
+        let steps = Steps::start(lab, plan, before_load).await?;
         lab.started(steps.run(), limit);
         Ok(Self { steps: scopeguard::guard(Box::new(steps), |steps| steps.lab.clone().dropped(*steps)) })
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::log::Log;
+use super::seen::Seen;
 use super::steady::SteadyState;
 use super::traffic::TrafficWatch;
 use super::watch::Watch;
@@ -20,7 +21,6 @@ use crate::journal::{InjectionRecord, Phase, Problem, Record, What};
 use crate::lab::Lab;
 use crate::link::LinkName;
 use crate::load::probe::RunningProbes;
-use crate::measure::Tally;
 use crate::progress::Progress;
 use crate::runtime::Runtime;
 use crate::topology::USERS;
@@ -68,23 +68,6 @@ pub(super) struct Active {
 impl std::fmt::Debug for Active {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Active").field("index", &self.index).finish_non_exhaustive()
-    }
-}
-
-/// What users have seen so far, for conditions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
-    /// Answers as they should be.
-    pub good: u64,
-    /// Answers from a fallback.
-    pub degraded: u64,
-    /// Failures.
-    pub failed: u64,
-}
-
-impl std::fmt::Display for Seen {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} good, {} degraded, {} failed", self.good, self.degraded, self.failed)
     }
 }
 
@@ -175,7 +158,7 @@ impl Steps {
         Ok(())
     }
 
-    /// Waits until `condition` is true of what users have seen since the experiment began.
+    /// Waits until `condition` is true of what users and probes have seen since the experiment began.
     ///
     /// # Errors
     /// [`Error::Until`] when it is not within `longest`.
@@ -188,8 +171,7 @@ impl Steps {
         let end = Instant::now() + longest;
         loop {
             self.look()?;
-            let tally = Tally::of(self.watch.samples());
-            let seen = Seen { good: tally.good, degraded: tally.degraded, failed: tally.failed() };
+            let seen = Seen::of(self.watch.samples(), self.probes.as_ref());
             if condition(&seen) {
                 return Ok(());
             }

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Plan;
+use super::addresses::BeforeLoad;
 use super::log::Log;
 use super::preflight::{self, Opened};
 use super::session::Steps;
 use super::steady::SteadyState;
 use super::traffic::TrafficWatch;
 use super::watch::Watch;
+use super::{Addresses, Plan};
 use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
@@ -25,7 +26,7 @@ use crate::safety::halt;
 
 impl Steps {
     /// Checks the plan, opens the runtime, starts the targets, then the load and the probes.
-    pub(crate) async fn start(lab: &Lab, mut plan: Plan) -> Result<Self> {
+    pub(crate) async fn start(lab: &Lab, mut plan: Plan, before_load: Option<BeforeLoad>) -> Result<Self> {
         plan.complete();
         plan.validate()?;
         plan.name = lab.unique_name(&plan.name);
@@ -36,7 +37,7 @@ impl Steps {
         log.event(What::Phase { phase: Phase::Start })?;
         let traffic = TrafficWatch::new(clock.now());
         let started = tokio::select! {
-            started = start_all(&plan, clock, &runtime) => started,
+            started = start_all(&plan, clock, &runtime, before_load) => started,
             () = halt::halted() => Err(Error::Halted),
             () = tokio::time::sleep(plan.limits.duration) => Err(Error::StartTook { limit: plan.limits.duration }),
         };
@@ -81,9 +82,17 @@ struct Started {
     load_from: Duration,
 }
 
-async fn start_all(plan: &Plan, clock: Clock, runtime: &Arc<dyn Runtime>) -> Result<Started> {
+async fn start_all(
+    plan: &Plan,
+    clock: Clock,
+    runtime: &Arc<dyn Runtime>,
+    before_load: Option<BeforeLoad>,
+) -> Result<Started> {
     let changes = runtime.changes();
     let environment = Environment::start(&plan.topology, runtime.clone(), plan.seed).await?;
+    if let Some(doing) = before_load {
+        doing(Addresses::of(&plan.topology, &environment)).await?;
+    }
     let resolve = |service: &str| environment.address(service);
     // Before the first reading and the first request, which are part of the baseline.
     let load_from = clock.now();

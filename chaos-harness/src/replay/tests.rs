@@ -1,4 +1,6 @@
-//! Commands for tests of every kind of target; `tests/outside.rs` runs some of them.
+//! Commands for tests of every kind of target; the last test here runs them.
+
+use std::fs;
 
 use super::*;
 
@@ -100,4 +102,60 @@ fn ignored_tests_are_asked_for_and_odd_words_are_quoted() {
     let line = line(&test, &again, None, &words("test --config a='b'"), "A=1");
     let build = r"--config 'a='\''b'\'''";
     assert_eq!(line, format!("A=1 cargo test {build} -p shop-tests --lib -- --exact --include-ignored 'r#in'"));
+}
+
+/// A package of which every target has a name that the compiler changes, and one test.
+fn package(folder: &Path) {
+    let manifest = "[package]\nname = \"shop-tests\"\nedition = \"2024\"\n[features]\nslow = []\n\
+        [lib]\nname = \"renamed_lib\"\n\
+        [[bin]]\nname = \"serve-shop\"\npath = \"src/main.rs\"\n\
+        [[test]]\nname = \"slow-stock\"\nrequired-features = [\"slow\"]\n\
+        [[bench]]\nname = \"fast-stock\"\n\
+        [[example]]\nname = \"show-stock\"\ntest = true\n[workspace]\n";
+    fs::write(folder.join("Cargo.toml"), manifest).unwrap();
+    let files = ["src/lib.rs", "src/main.rs", "tests/slow-stock.rs", "benches/fast-stock.rs", "examples/show-stock.rs"];
+    for file in files {
+        let path = folder.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let main = if file.contains("main") || file.contains("examples") { "fn main() {}\n" } else { "" };
+        let test = "mod outages {\n    #[test]\n    #[ignore]\n    fn r#in() {\n        \
+            println!(\"compiled as {:?} {:?}\", option_env!(\"CARGO_BIN_NAME\").is_some(), \
+            option_env!(\"CARGO_TARGET_TMPDIR\").is_some());\n    }\n}\n";
+        fs::write(path, format!("{main}{test}")).unwrap();
+    }
+}
+
+/// What is pasted runs the one test that is meant. This process itself has the names of its tests from libtest, too.
+#[test]
+fn the_commands_run_when_they_are_pasted() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().canonicalize().unwrap();
+    package(&folder);
+    for (target_name, file, kind, evidence) in [
+        ("renamed_lib", "src/lib.rs", Compiled::Library, "false false"),
+        ("serve_shop", "src/main.rs", Compiled::Executable, "true false"),
+        ("slow_stock", "tests/slow-stock.rs", Compiled::Test, "false true"),
+        ("fast_stock", "benches/fast-stock.rs", Compiled::Test, "false true"),
+        ("show_stock", "examples/show-stock.rs", Compiled::Executable, "true false"),
+    ] {
+        let test = TestRef {
+            package: "shop-tests".to_owned(),
+            target: target_name.to_owned(),
+            test: "outages::r#in".to_owned(),
+            file: file.to_owned(),
+            line: 1,
+        };
+        let again = Again { manifest_dir: folder.display().to_string(), kind, ignored: true };
+        let found = super::target(&test, &again);
+        assert!(found.is_some(), "cargo knows no target for {file}");
+        let line = line(&test, &again, found.as_ref(), &[], "CHAOS_SEED=7 CHAOS_RUNTIME=process");
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(format!("{line} --nocapture")).current_dir(&folder);
+        shell.env("CARGO_NET_OFFLINE", "true").env("CARGO_TARGET_DIR", folder.join("target"));
+        let output = shell.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let why = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("test result: ok. 1 passed; 0 failed; 0 ignored"), "{line}\n{said}\n{why}");
+        assert!(said.contains(&format!("compiled as {evidence}")), "{line}\n{said}");
+    }
 }

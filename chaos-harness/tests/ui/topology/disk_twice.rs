@@ -1,0 +1,6 @@
+fn main() {
+    let _ = chaos_harness::topology! {
+        shop:
+        store { image: "redis", disks: ["/data", "/data"] }
+    };
+}
