@@ -7,6 +7,7 @@ use crate::hypothesis::{Comparison, Hypothesis, Measure, Scope, Threshold, Verdi
 use crate::runtime::Missing;
 use crate::shortage::Shortage;
 
+pub use crate::test_run::run_test;
 pub use chaos_harness_macros::{hypothesis as hypothesis_in, topology as topology_in};
 
 /// What the macros name.

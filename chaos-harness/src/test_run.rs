@@ -24,7 +24,7 @@ use crate::shortage;
 ///
 /// # Errors
 /// What fails the test: a verdict that is not upheld, an error, or a problem in one of its journals.
-pub(crate) fn run_test<F, Body, T>(settings: TestSettings, body: F) -> Result<(), Failure>
+pub fn run_test<F, Body, T>(settings: TestSettings, body: F) -> Result<(), Failure>
 where
     F: FnOnce(Lab) -> Body,
     Body: Future<Output = T>,

@@ -44,17 +44,11 @@ fn a_first_experiment_concludes(
     if runtime == "docker" && !engine_answers() {
         return not_run("no docker engine");
     }
-    let settings = TestSettings {
-        name: "first::a_first_experiment_concludes",
-        package: env!("CARGO_PKG_NAME"),
-        manifest_dir: env!("CARGO_MANIFEST_DIR"),
-        crate_name: env!("CARGO_CRATE_NAME"),
-        file: file!(),
-        line: line!(),
-        seed: None,
-        timeout: None,
-        runtime: Some(runtime),
-    };
+    let settings = TestSettings::default()
+        .test("first::a_first_experiment_concludes", file!(), line!())
+        .package(env!("CARGO_PKG_NAME"), env!("CARGO_MANIFEST_DIR"))
+        .target(env!("CARGO_CRATE_NAME"), option_env!("CARGO_BIN_NAME"), option_env!("CARGO_TARGET_TMPDIR"))
+        .runtime(runtime);
     let folder = tempfile::tempdir().unwrap();
     let body = async |lab: Lab| {
         let lab = lab.with_journals_in(folder.path());

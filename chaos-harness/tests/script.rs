@@ -37,16 +37,15 @@ fn run<F: Future<Output = chaos_harness::Result<()>>>(
     timeout: Option<Duration>,
     body: impl FnOnce(Lab, PathBuf) -> F,
 ) -> (String, Journal, tempfile::TempDir) {
-    let settings = TestSettings {
-        name,
-        package: env!("CARGO_PKG_NAME"),
-        manifest_dir: env!("CARGO_MANIFEST_DIR"),
-        crate_name: env!("CARGO_CRATE_NAME"),
-        file: file!(),
-        line: line!(),
-        seed: Some(7),
-        timeout,
-        runtime: Some("process"),
+    let settings = TestSettings::default()
+        .test(name, file!(), line!())
+        .package(env!("CARGO_PKG_NAME"), env!("CARGO_MANIFEST_DIR"))
+        .target(env!("CARGO_CRATE_NAME"), option_env!("CARGO_BIN_NAME"), option_env!("CARGO_TARGET_TMPDIR"))
+        .seed(7)
+        .runtime("process");
+    let settings = match timeout {
+        Some(timeout) => settings.timeout(timeout),
+        None => settings,
     };
     let folder = tempfile::tempdir().unwrap();
     let ran = catch_unwind(AssertUnwindSafe(|| {
