@@ -15,7 +15,7 @@ fn test_in(target: &str) -> TestRef {
 }
 
 fn again(kind: Compiled) -> Again {
-    Again { manifest_dir: "/work/shop".to_owned(), kind, ignored: false }
+    Again { manifest_dir: "/src/shop".to_owned(), kind, ignored: false }
 }
 
 fn target(name: &str, kind: &str, source: &str) -> Target {
@@ -37,8 +37,8 @@ fn every_kind_of_target_has_its_option() {
         ("lib", Compiled::Library, "--lib"),
         ("proc-macro", Compiled::Library, "--lib"),
     ] {
-        let targets = vec![target("other", kind, "/work/shop/x.rs"), target("slow-stock", kind, "/work/shop/y.rs")];
-        let found = chosen(targets, &test_in("slow_stock"), compiled, Path::new("/work"));
+        let targets = vec![target("other", kind, "/src/shop/x.rs"), target("slow-stock", kind, "/src/shop/y.rs")];
+        let found = chosen(targets, &test_in("slow_stock"), compiled, Path::new("/src"));
         let line = line(&test_in("slow_stock"), &again(compiled), found.as_ref(), &[], "A=1");
         assert_eq!(line, format!("A=1 cargo test -p shop-tests {expected} -- --exact outages::slow"));
     }
@@ -53,13 +53,13 @@ fn without_an_answer_of_cargo_a_pattern_names_the_target() {
 #[test]
 fn of_two_targets_of_one_name_the_nearer_is_meant() {
     let both = || {
-        let example = target("stock", "example", "/work/shop/examples/stock.rs");
-        vec![target("stock", "bin", "/work/shop/src/main.rs"), example]
+        let example = target("stock", "example", "/src/shop/examples/stock.rs");
+        vec![target("stock", "bin", "/src/shop/src/main.rs"), example]
     };
     let mut test = test_in("stock");
     for (file, kind) in [("shop/examples/stock.rs", "example"), ("shop/src/outages.rs", "bin")] {
         test.file = file.to_owned();
-        let found = chosen(both(), &test, Compiled::Executable, Path::new("/work")).unwrap();
+        let found = chosen(both(), &test, Compiled::Executable, Path::new("/src")).unwrap();
         assert_eq!(found.kind, [kind]);
     }
 }

@@ -55,7 +55,7 @@ pub(crate) fn write(folder: &Path, journal: &Journal) -> PathBuf {
 pub(crate) fn in_run(id: &str, minutes: u64, journal: Journal) -> Journal {
     let noon: jiff::Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
     let started_at = noon + Duration::from_secs(60 * minutes);
-    let executable = "/work/shop/target/debug/deps/cascading_failure-0123456789abcdef".to_owned();
+    let executable = "/src/shop/target/debug/deps/cascading_failure-0123456789abcdef".to_owned();
     Journal {
         run: format!("{minutes}-{}-{}", id.replace('/', "-"), journal.name()),
         started_at: started_at + ms(2_500),
