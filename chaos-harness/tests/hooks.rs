@@ -79,7 +79,7 @@ async fn a_script_waits_for_what_a_probe_shows(lab: Lab) -> chaos_harness::Resul
     let mut session = lab.start(plan).await?;
     session.until("it is up", 10.secs(), |seen| seen.probe("up") == Some(1.0)).await?;
     let fault = session.inject(target("product").stop()).await?;
-    session.until("it is down", 10.secs(), |seen| seen.probe("up") == Some(0.0) && seen.probe("no") == None).await?;
+    session.until("it is down", 10.secs(), |seen| seen.probe("up") == Some(0.0) && seen.probe("no").is_none()).await?;
     session.roll_back(fault).await?;
     let never = session.until("pigs fly", 200.millis(), |_| false).await.expect_err("they do not").to_string();
     assert!(never.contains(", up "), "the last values are told: {never}");
