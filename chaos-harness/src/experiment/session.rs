@@ -53,8 +53,8 @@ pub(crate) struct Steps {
     pub(super) progress: Progress,
 }
 
-/// A fault in force. Give it back to [`Session::roll_back`]; one that is kept until
-/// [`Session::judge`] is rolled back there.
+/// A fault in force. Give it back to [`Session::roll_back`](super::Session::roll_back); one that is kept until
+/// [`Session::judge`](super::Session::judge) is rolled back there.
 #[derive(Debug)]
 #[must_use = "the fault stays in force until it is rolled back; pass this to `Session::roll_back`"]
 pub struct FaultHandle(usize);
