@@ -3,11 +3,14 @@
 //! Cargo has no way to depend on a program, and to build one at run time takes a workspace that knows it. So this build
 //! script is that program: started without arguments it copies itself to where the library includes it from.
 
+#[cfg(feature = "docker")]
 fn main() -> std::io::Result<()> {
+    helper::main()
+}
+
+#[cfg(not(feature = "docker"))]
+fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    #[cfg(feature = "docker")]
-    helper::main()?;
-    Ok(())
 }
 
 #[cfg(feature = "docker")]
@@ -21,6 +24,7 @@ mod helper {
     }
 
     fn ship() -> Result<()> {
+        println!("cargo::rerun-if-changed=build.rs");
         let variable = |name| std::env::var_os(name).unwrap_or_default();
         let program = PathBuf::from(variable("OUT_DIR")).join("chaos-network-helper");
         let runs_there = variable("CARGO_CFG_TARGET_ARCH") == std::env::consts::ARCH
