@@ -43,8 +43,8 @@ fn scenarios() -> Vec<Scenario> {
             headers: vec![format!("x-long: {}", "a1Z-".repeat(7_500))],
             ..plain("30 KB header block", 5_000, 10, 10)
         },
-        Scenario { aborts: true, ..plain("1 x 1000 streams, 1% abort", 50_000, 1, 1_000) },
-        Scenario { aborts: true, ..plain("10 x 100 streams, 1% abort", 100_000, 10, 100) },
+        Scenario { aborts: true, ..plain("1 x 1000 streams, 1% abort", 400_000, 1, 1_000) },
+        Scenario { aborts: true, ..plain("10 x 100 streams, 1% abort", 400_000, 10, 100) },
     ]
 }
 

@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::rules::Rule;
 use crate::link::toxic::Item;
+
+/// Up to so many bytes of small pieces are joined.
+const JOINED: usize = 64 << 10;
 
 /// Bytes that may have to wait for toxics.
 pub(super) struct Held {
@@ -42,9 +45,30 @@ impl Outbox {
 
     /// Lets `data`, and all behind it, wait for the toxics `delays`.
     pub(super) fn hold(&mut self, now: Instant, data: Bytes, delays: Vec<u64>) {
-        if let Some(held) = self.held(now, data, delays) {
+        if let Some(held) = self.held(now, data, delays)
+            && let Err(held) = self.join(held)
+        {
             self.main.push_back(held);
         }
+    }
+
+    /// Puts small pieces that arrived together into one, which is written at once; gives others back.
+    fn join(&mut self, held: Held) -> Result<(), Held> {
+        let Some(last) = self.main.back_mut().filter(|last| last.arrived == held.arrived) else { return Err(held) };
+        let before = last.item.cost() + held.item.cost();
+        let (Item::Data(data), Item::Data(more)) = (&mut last.item, &held.item) else { return Err(held) };
+        if !last.delays.is_empty() || !held.delays.is_empty() || data.len() + more.len() > JOINED {
+            return Err(held);
+        }
+        let mut joined = std::mem::take(data).try_into_mut().unwrap_or_else(|data| {
+            let mut joined = BytesMut::with_capacity(JOINED.min(4 * (data.len() + more.len())));
+            joined.extend_from_slice(&data);
+            joined
+        });
+        joined.extend_from_slice(more);
+        last.item = Item::Data(joined.freeze());
+        self.cost = self.cost + last.item.cost() - before;
+        Ok(())
     }
 
     /// Lets `data` wait apart from other streams.

@@ -127,6 +127,13 @@ impl Requests {
     }
 }
 
+/// Whether somebody looks at the value of a header, whose name is in lower case: a rule, or the record of what it did.
+pub(super) fn reads(rules: &[Rule], name: &[u8]) -> bool {
+    let named =
+        |rule: &Rule| rule.toxic.when.headers.iter().any(|header| header.name.as_bytes().eq_ignore_ascii_case(name));
+    matches!(name, b"content-type" | b"accept" | b"traceparent" | b"host") || rules.iter().any(named)
+}
+
 fn fits(rule: &Rule, request: &Request<'_>) -> bool {
     let Http { when, act } = &rule.toxic;
     request.fits(when) && (!matches!(act, HttpAction::GrpcAbort { .. }) || request.grpc().is_some())

@@ -12,7 +12,7 @@ use crate::link::http::codec::Scene;
 use crate::link::http::corrupt::BodyFilter;
 use crate::link::http::cursor::{Cursor, Piece, Place};
 use crate::link::http::message::{Edit, Request};
-use crate::link::http::rules::Plan;
+use crate::link::http::rules::{Plan, reads};
 use crate::link::toxic::Way;
 
 /// Most that a header block may take, in bytes, over all its frames, and these as well.
@@ -23,7 +23,9 @@ pub(super) struct Block {
     first: Header,
     /// What is in the first frame before the block: a priority, or the stream that is promised.
     prefix: Bytes,
-    fragment: BytesMut,
+    /// What the first frame has of the block, and all of it once there are more.
+    fragment: Bytes,
+    fragments: BytesMut,
     /// The frames as they came, when there is more than one.
     pub(super) raw: BytesMut,
 }
@@ -50,7 +52,10 @@ impl H2 {
         let side = self.side(way);
         let mut block = match side.block.take() {
             Some(mut block) if block.first.stream == header.stream => {
-                block.fragment.extend_from_slice(&piece.bytes[frame::HEADER..]);
+                if block.fragments.is_empty() {
+                    block.fragments.extend_from_slice(&block.fragment);
+                }
+                block.fragments.extend_from_slice(&piece.bytes[frame::HEADER..]);
                 block
             }
             Some(block) => {
@@ -59,7 +64,7 @@ impl H2 {
             }
             None => Block::begin(header, &piece.bytes)?,
         };
-        if block.fragment.len().max(block.raw.len()) > BLOCK {
+        if block.fragments.len().max(block.raw.len()) > BLOCK {
             side.block = Some(block);
             return Err(Unread::TooLarge);
         }
@@ -74,14 +79,16 @@ impl H2 {
             block.raw.extend_from_slice(&piece.lift(cursor, scene.out(way)));
             Piece { bytes: block.raw.split().freeze(), place: Place::Kept }
         };
+        if !block.fragments.is_empty() {
+            block.fragment = block.fragments.split().freeze();
+        }
         self.block(way, &block, piece, cursor, scene);
         Ok(())
     }
 
     /// A block is complete.
     fn block(&mut self, way: Way, block: &Block, piece: Piece, cursor: &mut Cursor, scene: &mut Scene<'_>) {
-        let text = block.fragment.clone().freeze();
-        let fields = match self.side(way).hpack.read(&text) {
+        let fields = match self.side(way).hpack.read(&block.fragment) {
             Ok(fields) => fields,
             Err(why) => {
                 piece.pass(cursor, scene.out(way));
@@ -106,7 +113,7 @@ impl H2 {
                 return;
             }
             Outcome::Pass if hpack.may_pass() && !waits => {
-                hpack.passed(&fields);
+                hpack.passed(fields);
                 return piece.pass(cursor, scene.out(way));
             }
             Outcome::Pass => (vec![], vec![]),
@@ -129,7 +136,9 @@ impl H2 {
             scene.counters.http_requests.add(1);
             return Outcome::Pass;
         }
-        let Ok(headers) = Headers::of(fields) else { return Outcome::Pass };
+        let Ok(headers) = Headers::of(fields, |name| name.starts_with(b":") || reads(scene.rules, name)) else {
+            return Outcome::Pass;
+        };
         let request = request_of(&headers);
         let tunnel = request.method == "CONNECT";
         let Some(mut plan) = scene.requests.decide(scene.rules, &request, scene.now, scene.counters) else {
@@ -192,7 +201,7 @@ impl H2 {
             ids.end(stream);
         }
         let Some(Stream { plan, .. }) = self.streams.get_mut(&stream) else { return Outcome::Pass };
-        let informs = Headers::of(fields)
+        let informs = Headers::of(fields, |name| name == b":status")
             .is_ok_and(|headers| headers.iter().any(|(name, value)| name == b":status" && value.starts_with(b"1")));
         let delays = if informs { vec![] } else { std::mem::take(&mut plan.hold_head) };
         let edits = if informs { vec![] } else { std::mem::take(&mut plan.response) };
@@ -221,7 +230,7 @@ impl Scene<'_> {
 }
 
 impl Block {
-    fn begin(first: Header, frame: &[u8]) -> Result<Self, Unread> {
+    fn begin(first: Header, frame: &Bytes) -> Result<Self, Unread> {
         let content = frame::content(first, frame)?;
         let before = match first.kind {
             frame::PUSH_PROMISE => 4,
@@ -231,9 +240,9 @@ impl Block {
         if content.len() < before {
             return Err(Unread::Malformed);
         }
-        let (prefix, fragment) = frame[content].split_at(before);
-        let (prefix, fragment) = (Bytes::copy_from_slice(prefix), BytesMut::from(fragment));
-        Ok(Self { first, prefix, fragment, raw: BytesMut::new() })
+        let mut fragment = frame.slice(content);
+        let prefix = fragment.split_to(before);
+        Ok(Self { first, prefix, fragment, fragments: BytesMut::new(), raw: BytesMut::new() })
     }
 }
 

@@ -36,6 +36,9 @@ const FIELDS: usize = 1 << 20;
 /// Up to this length of a block its memory is shared with the table, in bytes.
 const SHARED: usize = 16 << 10;
 
+/// Memory for so many fields is kept from block to block.
+const SPARE: usize = 256;
+
 /// The header compression of one way.
 pub(super) struct Hpack {
     sender: Table<Entry>,
@@ -49,6 +52,8 @@ pub(super) struct Hpack {
     /// The size that the receiver has set as a limit, which counts once the sender has acknowledged it.
     limit: Option<usize>,
     next_id: u64,
+    /// Memory for the fields of the next block.
+    spare: Vec<Field>,
 }
 
 /// A header field of a block.
@@ -82,6 +87,7 @@ impl Hpack {
             resized: None,
             limit: None,
             next_id: 0,
+            spare: Vec::new(),
         }
     }
 
@@ -118,7 +124,9 @@ impl Hpack {
     pub(super) fn read(&mut self, block: &Bytes) -> Result<Vec<Field>, Unread> {
         self.was_same = self.is_same();
         let mut reader = Reader::new(block);
-        let (mut fields, mut size) = (Vec::new(), 0);
+        // The block is part of what was read at once; the table is not to keep all of that.
+        let mut own = None;
+        let (mut fields, mut size) = (std::mem::take(&mut self.spare), 0);
         while let Some(first) = reader.peek() {
             if first & 0xe0 == 0x20 {
                 let capacity = reader.integer(5)?;
@@ -132,7 +140,7 @@ impl Hpack {
                 self.resized_to(capacity);
                 continue;
             }
-            let (field, length) = self.field(first, &mut reader, block)?;
+            let (field, length) = self.field(first, &mut reader, block, &mut own)?;
             size += length;
             if size > FIELDS {
                 return Err(Unread::TooLarge);
@@ -143,11 +151,18 @@ impl Hpack {
     }
 
     /// Reads a field, and the least that it takes in a list of headers.
-    fn field(&mut self, first: u8, reader: &mut Reader<'_>, block: &Bytes) -> Result<(Field, usize), Unread> {
+    fn field(
+        &mut self,
+        first: u8,
+        reader: &mut Reader<'_>,
+        block: &Bytes,
+        own: &mut Option<Bytes>,
+    ) -> Result<(Field, usize), Unread> {
         if first & 0x80 != 0 {
             return self.indexed(reader.integer(7)?);
         }
         let added = first & 0x40 != 0;
+        let block = if added { own.get_or_insert_with(|| Bytes::copy_from_slice(block)) } else { block };
         let index = reader.integer(if added { 6 } else { 4 })?;
         let name = match index {
             0 => Text::Sent(reader.string(block)?),
@@ -183,16 +198,20 @@ impl Hpack {
     }
 
     /// The latest block passes as it came.
-    pub(super) fn passed(&mut self, fields: &[Field]) {
+    pub(super) fn passed(&mut self, mut fields: Vec<Field>) {
         if let Some((smallest, latest)) = self.resized.take() {
             self.receiver.resize(smallest);
             self.receiver.resize(latest);
         }
-        for field in fields {
+        for field in &fields {
             if let Form::Added(twin) = field.form {
                 self.receiver.add(twin);
                 self.common += 1;
             }
+        }
+        fields.clear();
+        if fields.capacity() <= SPARE {
+            self.spare = fields;
         }
     }
 
@@ -331,10 +350,16 @@ pub(super) struct Headers {
 }
 
 impl Headers {
-    pub(super) fn of(fields: &[Field]) -> Result<Self, Unread> {
-        let (mut text, mut ends) = (Vec::new(), Vec::with_capacity(fields.len()));
+    /// Those fields whose names are `wanted`.
+    pub(super) fn of(fields: &[Field], wanted: impl Fn(&[u8]) -> bool) -> Result<Self, Unread> {
+        let (mut text, mut ends) = (Vec::new(), Vec::new());
         for field in fields {
+            let begin = text.len();
             field.name.read(&mut text)?;
+            if !wanted(&text[begin..]) {
+                text.truncate(begin);
+                continue;
+            }
             let name = text.len();
             field.value.read(&mut text)?;
             ends.push((name, text.len()));
