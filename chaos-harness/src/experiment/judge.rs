@@ -133,7 +133,10 @@ impl Evidence<'_> {
         }
         self.injections.iter().find_map(|made| match made.recovery? {
             Recovery::TooFewSamples(too_few) => Some(nothing(too_few)),
-            Recovery::AlreadyDown { .. } => Some(Measured::Nothing { reason: Unmeasured::AlreadyDown }),
+            // Where the outage is another injection's, it is in that one's account.
+            Recovery::AlreadyDown { .. } if !recoveries.iter().any(|other| other.time().is_some()) => {
+                Some(Measured::Nothing { reason: Unmeasured::AlreadyDown })
+            }
             // What was sent after the rollback says nothing about the fault.
             Recovery::NoImpact => TooFewSamples::check(self.hit_by(made), MIN_SAMPLES).err().map(nothing),
             _ => None,
@@ -154,19 +157,14 @@ impl Evidence<'_> {
         if let Some(too_few) = self.unseen(&recoveries) {
             return too_few;
         }
-        let times: Vec<Duration> = recoveries.iter().filter_map(Recovery::time).collect();
-        self.mean(MeanTime::to_recover(&recoveries), &times, self.watched(&recoveries))
-    }
-
-    fn mean(&self, mean: MeanTime, times: &[Duration], observed: Duration) -> Measured {
-        match mean {
+        match MeanTime::to_recover(&recoveries) {
             MeanTime::Nothing { .. } => Measured::NoImpact { count: self.fewest_hit() },
-            MeanTime::Unbounded { .. } => Measured::Unbounded { observed },
-            MeanTime::Mean { mean, count, .. } => {
-                let interval = bootstrap(times, RESAMPLES, self.plan.seed);
-                let judged = interval.map_or(mean, |Interval { high, .. }| high);
-                let interval = interval.map(|Interval { low, high }| [Threshold::Time(low), Threshold::Time(high)]);
-                Measured::Value { value: Threshold::Time(judged), interval, count: count as u64 }
+            MeanTime::Unbounded { .. } => Measured::Unbounded { observed: self.watched(&recoveries) },
+            MeanTime::Mean { mean, .. } => {
+                let hit: Vec<&InjectionRecord> = self.injections.iter().filter(|made| time(made).is_some()).collect();
+                let times: Vec<Duration> = hit.iter().filter_map(|made| time(made)).collect();
+                let interval = bootstrap(&times, RESAMPLES, self.plan.seed);
+                recovered(interval.map_or(mean, |Interval { high, .. }| high), interval, &hit)
             }
         }
     }
@@ -181,9 +179,23 @@ impl Evidence<'_> {
         if let Some(too_few) = self.unseen(&recoveries) {
             return too_few;
         }
-        match recoveries.iter().filter_map(Recovery::time).max() {
-            Some(longest) => value(Threshold::Time(longest), recoveries.len() as u64),
+        match self.injections.iter().filter_map(|made| Some((time(made)?, made))).max_by_key(|(time, _)| *time) {
+            Some((longest, made)) => recovered(longest, None, &[made]),
             None => Measured::NoImpact { count: self.fewest_hit() },
+        }
+    }
+
+    /// The mean time to detect; with repetitions the upper end of its interval is judged.
+    fn mean(&self, mean: MeanTime, times: &[Duration], observed: Duration) -> Measured {
+        match mean {
+            MeanTime::Nothing { .. } => Measured::Nothing { reason: Unmeasured::NotReached },
+            MeanTime::Unbounded { .. } => Measured::Unbounded { observed },
+            MeanTime::Mean { mean, count, .. } => {
+                let interval = bootstrap(times, RESAMPLES, self.plan.seed);
+                let judged = interval.map_or(mean, |Interval { high, .. }| high);
+                let interval = interval.map(|Interval { low, high }| [Threshold::Time(low), Threshold::Time(high)]);
+                Measured::Value { value: Threshold::Time(judged), interval, count: count as u64 }
+            }
         }
     }
 
@@ -199,6 +211,23 @@ impl Evidence<'_> {
     /// The requests that the injection with the fewest of them can have hit.
     fn fewest_hit(&self) -> u64 {
         self.injections.iter().map(|made| self.hit_by(made)).min().unwrap_or_default()
+    }
+}
+
+fn time(made: &InjectionRecord) -> Option<Duration> {
+    made.recovery.as_ref().and_then(Recovery::time)
+}
+
+/// A time to recover that rests on these injections.
+fn recovered(time: Duration, interval: Option<Interval>, of: &[&InjectionRecord]) -> Measured {
+    let outages = || of.iter().filter_map(|made| made.outages.as_ref());
+    Measured::Recovered {
+        time,
+        interval,
+        injections: of.len() as u64,
+        outages: outages().map(|outages| outages.count).sum(),
+        longest: outages().map(|outages| outages.longest).max().unwrap_or_default(),
+        down: outages().map(|outages| outages.total).sum(),
     }
 }
 

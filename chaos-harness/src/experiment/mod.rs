@@ -34,4 +34,5 @@ pub use script::Session;
 pub use seen::Seen;
 pub use session::FaultHandle;
 pub(crate) use session::Steps;
+pub(crate) use steady::SteadyState;
 pub use story::Story;

@@ -12,14 +12,14 @@ use crate::measure::{Outages, Recovery, Sample, SteadyStretch, Window, recovery}
 /// A request is bad when it failed; also when it was answered by a fallback, if the steady state makes a claim
 /// about fallbacks. Claims about latency are judged on the baseline only: one slow request is no outage.
 #[derive(Clone, Debug)]
-pub(super) struct SteadyState {
+pub(crate) struct SteadyState {
     stretch: SteadyStretch,
     /// The routes whose degraded answers are bad; `None` in it means every route.
     degraded: Vec<Option<u16>>,
 }
 
 impl SteadyState {
-    pub(super) fn of(plan: &Plan) -> Self {
+    pub(crate) fn of(plan: &Plan) -> Self {
         let mut steady = Self { stretch: SteadyStretch::default(), degraded: Vec::new() };
         for claim in &plan.steady_state {
             match &claim.measure {
@@ -33,7 +33,7 @@ impl SteadyState {
         steady
     }
 
-    pub(super) fn is_bad(&self, sample: &Sample) -> bool {
+    pub(crate) fn is_bad(&self, sample: &Sample) -> bool {
         let counts = |route: &Option<u16>| route.is_none_or(|route| route == sample.route);
         !sample.outcome.is_served() || sample.outcome.is_degraded() && self.degraded.iter().any(counts)
     }

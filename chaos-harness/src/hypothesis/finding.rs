@@ -6,8 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Hypothesis, Threshold};
-use crate::measure::ReadFailure;
+use super::{Comparison, Hypothesis, Threshold};
+use crate::measure::{Interval, ReadFailure};
 
 /// A hypothesis with what was measured for it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +30,27 @@ pub enum Measured {
         interval: Option<[Threshold; 2]>,
         /// How many samples or readings it rests on.
         count: u64,
+    },
+    /// A time to recover, and the outages that it is made of.
+    Recovered {
+        /// What is judged.
+        #[serde(with = "humantime_serde")]
+        #[schemars(with = "String")]
+        time: Duration,
+        /// A 95% interval of the mean where one exists; then its upper end is `time`.
+        interval: Option<Interval>,
+        /// How many injections users recovered from.
+        injections: u64,
+        /// How many outages there were.
+        outages: u64,
+        /// The longest outage.
+        #[serde(with = "humantime_serde")]
+        #[schemars(with = "String")]
+        longest: Duration,
+        /// All outages together.
+        #[serde(with = "humantime_serde")]
+        #[schemars(with = "String")]
+        down: Duration,
     },
     /// Nothing went bad, so there was nothing to recover from or to detect.
     NoImpact {
@@ -115,13 +136,18 @@ impl Finding {
                 (Threshold::Time(measured), Threshold::Time(claimed)) => Some(comparison.holds(measured, claimed)),
                 _ => None,
             },
-            Measured::NoImpact { .. } => match threshold {
-                Threshold::Time(claimed) => Some(comparison.holds(&Duration::ZERO, claimed)),
-                _ => None,
-            },
+            Measured::Recovered { time, .. } => holds_in_time(*comparison, time, threshold),
+            Measured::NoImpact { .. } => holds_in_time(*comparison, &Duration::ZERO, threshold),
             Measured::Unbounded { .. } | Measured::NotShown { .. } => Some(false),
             Measured::Nothing { .. } => None,
         }
+    }
+}
+
+fn holds_in_time(comparison: Comparison, time: &Duration, threshold: &Threshold) -> Option<bool> {
+    match threshold {
+        Threshold::Time(claimed) => Some(comparison.holds(time, claimed)),
+        _ => None,
     }
 }
 
@@ -137,6 +163,21 @@ impl fmt::Display for Measured {
             Self::Value { value, interval: None, .. } => write!(f, "{}", rounded(*value)),
             Self::Value { value, interval: Some([low, high]), .. } => {
                 write!(f, "{} (95% interval {} to {})", rounded(*value), rounded(*low), rounded(*high))
+            }
+            Self::Recovered { time, interval, injections, outages, longest, down } => {
+                let time_of = |time: Duration| rounded(Threshold::Time(time));
+                write!(f, "{}", time_of(*time))?;
+                if let Some(Interval { low, high }) = interval {
+                    write!(f, " (95% interval {} to {}, {injections} injections)", time_of(*low), time_of(*high))?;
+                } else if *injections > 1 {
+                    write!(f, " ({injections} injections)")?;
+                }
+                // As many outages as injections is the usual case, and says nothing new.
+                if outages == injections {
+                    return Ok(());
+                }
+                let (longest, down) = (time_of(*longest), time_of(*down));
+                write!(f, ": {outages} outages, longest {longest}, down {down} in all")
             }
             Self::NoImpact { count } => write!(f, "no impact in {count} samples"),
             Self::Unbounded { observed } => {
@@ -190,11 +231,37 @@ impl fmt::Display for Unmeasured {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hypothesis::{Comparison, Measure};
+    use crate::hypothesis::Measure;
 
     fn finding(measured: Measured) -> Finding {
         let limit = Threshold::Time(Duration::from_secs(120));
         Finding { hypothesis: Hypothesis::new(Measure::Mttr, Comparison::Below, limit).unwrap(), measured }
+    }
+
+    #[test]
+    fn several_outages_and_injections_are_named() {
+        let ms = Duration::from_millis;
+        let recovered = |injections, outages, interval| Measured::Recovered {
+            time: ms(3_750),
+            interval,
+            injections,
+            outages,
+            longest: ms(3_200),
+            down: ms(3_400),
+        };
+        let interval = Some(Interval { low: ms(900), high: ms(3_750) });
+        for (measured, text) in [
+            (recovered(1, 1, None), "3s 750ms"),
+            (recovered(1, 2, None), "3s 750ms: 2 outages, longest 3s 200ms, down 3s 400ms in all"),
+            (recovered(3, 3, interval), "3s 750ms (95% interval 900ms to 3s 750ms, 3 injections)"),
+            (
+                recovered(3, 5, interval),
+                "3s 750ms (95% interval 900ms to 3s 750ms, 3 injections): 5 outages, longest 3s 200ms, down 3s 400ms in all",
+            ),
+        ] {
+            assert_eq!(measured.to_string(), text);
+            assert_eq!(finding(measured).holds(), Some(true));
+        }
     }
 
     #[test]

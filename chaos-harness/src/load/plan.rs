@@ -32,8 +32,9 @@ pub struct Load {
     /// How many leave per second, all together.
     #[serde(default)]
     pub rate: Rate,
-    /// From a request's intended start to the end of its answer; later ones count as timed out.
-    #[serde(default = "ten_seconds", with = "humantime_serde")]
+    /// From a request's intended start to the end of its answer; later ones count as timed out. 1 s unless set:
+    /// about as long as users wait before they notice.
+    #[serde(default = "one_second", with = "humantime_serde")]
     #[schemars(with = "String")]
     pub deadline: Duration,
     /// An accepted answer that carries this header was degraded.
@@ -44,8 +45,8 @@ pub struct Load {
     pub max_in_flight: u32,
 }
 
-fn ten_seconds() -> Duration {
-    Duration::from_secs(10)
+fn one_second() -> Duration {
+    Duration::from_secs(1)
 }
 
 fn x_degraded() -> String {
@@ -61,7 +62,7 @@ impl From<Request> for Load {
         Self {
             requests: vec![request],
             rate: Rate::default(),
-            deadline: ten_seconds(),
+            deadline: one_second(),
             degraded_header: x_degraded(),
             max_in_flight: many(),
         }
@@ -69,12 +70,12 @@ impl From<Request> for Load {
 }
 
 impl Load {
-    /// GET requests, 50 per second, with a deadline of 10 s.
+    /// GET requests, 50 per second, with a deadline of 1 s.
     pub fn get(service: impl Into<String>, path: impl Into<String>) -> Self {
         Request::new(Method::Get, service, path).into()
     }
 
-    /// POST requests, 50 per second, with a deadline of 10 s.
+    /// POST requests, 50 per second, with a deadline of 1 s.
     pub fn post(service: impl Into<String>, path: impl Into<String>) -> Self {
         Request::new(Method::Post, service, path).into()
     }

@@ -378,5 +378,5 @@ async fn a_dropped_load_ends_at_once() {
 fn a_plan_has_a_schema() {
     let schema = serde_json::to_value(schemars::schema_for!(Load)).unwrap();
     assert_eq!(schema["properties"]["deadline"]["type"], "string");
-    assert_eq!(schema["properties"]["deadline"]["default"], "10s");
+    assert_eq!(schema["properties"]["deadline"]["default"], "1s");
 }

@@ -10,7 +10,7 @@ use super::{Impact, Measures, Standing};
 
 /// How far availability may fall: one percentage point.
 pub const AVAILABILITY_DROP: f64 = 0.01;
-/// MTTR is worse when it is more than this many times the stored one ...
+/// MTTR, or the downtime, is worse when it is more than this many times the stored one ...
 pub const MTTR_FACTOR: f64 = 1.25;
 /// ... and more than this many milliseconds above it.
 pub const MTTR_SLACK_MS: f64 = 500.0;
@@ -35,7 +35,7 @@ pub struct Comparison {
 pub struct Regression {
     /// The experiment.
     pub id: String,
-    /// `availability`, `mttr` or `p99`.
+    /// `availability`, `mttr`, `downtime` or `p99`.
     pub measure: String,
     /// In the stored run.
     pub before: String,
@@ -121,6 +121,7 @@ fn regressions(id: &str, before: &Measures, after: &Measures) -> Vec<Regression>
     let all = [
         regression("availability", availability(before.availability, after.availability)),
         regression("mttr", mttr(before, after)),
+        regression("downtime", downtime(before.downtime_ms, after.downtime_ms)),
         regression("p99", p99(before.p99_ms, after.p99_ms)),
     ];
     all.into_iter().flatten().collect()
@@ -148,6 +149,12 @@ fn mttr(before: &Measures, after: &Measures) -> Option<(String, String)> {
     let after = bounded(after);
     let fine = matches!(after, Some(Some(after)) if !exceeds(before, after, MTTR_FACTOR, MTTR_SLACK_MS));
     (!fine).then(|| (millis(before), words(after)))
+}
+
+/// All outages together; what had none may have a short one.
+fn downtime(before: Option<f64>, after: Option<f64>) -> Option<(String, String)> {
+    let (before, after) = (before?, after?);
+    exceeds(before, after, MTTR_FACTOR, MTTR_SLACK_MS).then(|| (millis(before), millis(after)))
 }
 
 fn p99(before: Option<f64>, after: Option<f64>) -> Option<(String, String)> {
@@ -204,6 +211,13 @@ mod tests {
         let none = Measures { impact: Some(Impact::None), mttr_ms: None, ..before.clone() };
         assert!(worse(&before, &none).is_empty());
         assert_eq!(worse(&none, &before), ["mttr"]);
+    }
+
+    #[test]
+    fn more_downtime_within_the_same_time_to_recover_is_worse() {
+        let down = |downtime| Measures { downtime_ms: Some(downtime), ..measures(0.99, 4_000.0, 200.0) };
+        assert_eq!(worse(&down(1_000.0), &down(3_000.0)), ["downtime"]);
+        assert!(worse(&down(1_000.0), &down(1_400.0)).is_empty());
     }
 
     #[test]

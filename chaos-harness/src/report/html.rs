@@ -10,7 +10,7 @@ mod series;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{Experiment, Gate, Impact, Report, Standing, View, notes, words};
+use super::{Experiment, Gate, Report, Standing, View, impact, notes, words};
 
 const STYLE: &str = include_str!("html/style.css");
 /// Nothing may be fetched, so the page cannot tell anybody that it was opened.
@@ -103,11 +103,11 @@ fn overview(report: &Report) -> Markup {
                 div.scroll { table.overview {
                     thead { tr {
                         th { "verdict" } th { "experiment" }
-                        th.number { "availability" } th.number { "p99" } th.number { "recovery" }
+                        th.number { "availability" } th.number { "longest silence" } th.number { "p99" } th.number { "recovery" }
                     } }
                     tbody { @for (at, experiment) in report.experiments.iter().enumerate() { (overview_row(at, experiment)) } }
                 } }
-                p.note { "Availability and p99 while the fault was in force, all routes together. Recovery is the mean over the injections." }
+                p.note { "Availability, p99 and the longest time without an answer while the fault was in force, of all routes. A request is served when it is answered within its deadline. Recovery is the mean over the injections." }
             }
         }
     }
@@ -121,8 +121,9 @@ fn overview_row(at: usize, experiment: &Experiment) -> Markup {
             td { (badge(view.standing())) }
             td.name { a href={ "#experiment-" (at + 1) } { (name(experiment)) } (twin_label(&view)) }
             td.number data-label="availability" { (measures.availability.map_or_else(none, words::share)) }
+            td.number data-label="longest silence" { (millis(measures.longest_silence_ms)) }
             td.number data-label="p99" { (millis(measures.p99_ms)) }
-            td.number data-label="recovery" { (recovery(measures.impact, measures.mttr_ms)) }
+            td.number data-label="recovery" { (impact::mean_words(&measures).unwrap_or_else(none)) }
         }
     }
 }
@@ -131,14 +132,6 @@ fn overview_row(at: usize, experiment: &Experiment) -> Markup {
 fn name(experiment: &Experiment) -> Markup {
     let name = words::line(&experiment.name());
     html! { @for part in name.split_inclusive('_') { (part) wbr; } }
-}
-
-fn recovery(impact: Option<Impact>, mttr: Option<f64>) -> String {
-    match impact {
-        Some(Impact::None) => "no impact".to_owned(),
-        Some(Impact::NotRecovered) => "not recovered".to_owned(),
-        _ => millis(mttr),
-    }
 }
 
 fn none() -> String {
@@ -211,7 +204,7 @@ fn footer() -> Markup {
     html! {
         footer {
             p { "Resilience score = experiments that ended as expected / all journals. Twins count like other experiments: they are meant to be refuted. An unreadable journal counts as not passed, and what could not be run here is left out." }
-            p { "Latency counts from the moment at which a request was due. Recovery counts from the first bad request to the start of the first stretch in which the steady state holds." }
+            p { "Latency counts from the moment at which a request was due. Recovery counts from the first bad request to the end of the last outage, which is when answers came again." }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use quick_junit::{NonSuccessKind, Report as Junit, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Experiment, Report, Standing, text, words};
+use super::{Experiment, Report, Standing, impact, text, words};
 
 /// The whole report. A failure is what did not end as expected; an error is what never came to its end or
 /// cannot be read.
@@ -50,6 +50,13 @@ fn case(experiment: &Experiment, suite: &str) -> TestCase {
     case.add_property(("runtime", journal.runtime.kind.to_string().as_str()));
     if let Some(without) = view.without() {
         case.add_property(("twin_without", words::line(without).as_str()));
+    }
+    if let Some(told) = view.silence() {
+        case.add_property(("longest silence", words::line(&told).as_str()));
+    }
+    for (at, made) in journal.injections.iter().enumerate() {
+        let name = format!("recovery {}: {}", at + 1, words::line(&made.fault));
+        case.add_property((name, words::line(&impact::recovery_words(made))));
     }
     for finding in &journal.findings {
         let (claim, measured) = (finding.hypothesis.to_string(), finding.measured.to_string());

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::impact::{mean_words, recovery_words};
 use super::sparkline::Sparkline;
-use super::view::{finding_word, reached, recovery_words};
+use super::view::{finding_word, reached};
 use super::{Experiment, Gate, Report, View, notes, traffic, words};
 
 /// The whole report.
@@ -59,7 +60,7 @@ fn head(report: &Report) -> String {
     if report.experiments.is_empty() {
         return head;
     }
-    head + "| | experiment | verdict | availability | p99 | recovery |\n|---|---|---|--:|--:|--:|\n"
+    head + "| | experiment | verdict | availability | longest silence | p99 | recovery |\n|---|---|---|--:|--:|--:|--:|\n"
 }
 
 /// A row of the table.
@@ -72,17 +73,14 @@ fn row(experiment: &Experiment) -> String {
         _ => "✗",
     };
     let time = |millis: Option<f64>| millis.map_or_else(none, |millis| words::time(millis_to_time(millis)));
-    let recovery = match measures.impact {
-        Some(super::Impact::None) => "no impact".to_owned(),
-        Some(super::Impact::NotRecovered) => "not recovered".to_owned(),
-        _ => time(measures.mttr_ms),
-    };
+    let recovery = mean_words(&measures).unwrap_or_else(none);
     let availability = measures.availability.map_or_else(none, words::share);
     let twin = view.without().map_or_else(String::new, |without| format!(" (without {})", inline(without)));
     format!(
-        "| {mark} | {}{twin} | {} | {availability} | {} | {recovery} |\n",
+        "| {mark} | {}{twin} | {} | {availability} | {} | {} | {recovery} |\n",
         inline(&experiment.name()),
         view.standing().words(),
+        time(measures.longest_silence_ms),
         time(measures.p99_ms),
     )
 }
@@ -134,6 +132,9 @@ fn details(experiment: &Experiment) -> String {
         out += &format!("{}\n\n", inline(&reason));
     }
     out += &hypotheses(&view);
+    if let Some(told) = view.silence() {
+        out += &format!("- {}\n", inline(&told));
+    }
     out += &injections(&view);
     out += &timeline(&view);
     out += &links(&view);

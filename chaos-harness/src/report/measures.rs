@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::View;
-use crate::measure::{Latencies, MIN_SAMPLES, MeanTime, Recovery, Tally};
+use crate::measure::{Latencies, MIN_SAMPLES, MeanTime, Outages, Recovery, Tally, longest_silence};
 
 /// What was measured while the fault was in force: from the first injection to the end of the last
 /// rollback, all routes together. `None`: too few samples, or it did not happen.
@@ -29,6 +29,21 @@ pub struct Measures {
     pub impact: Option<Impact>,
     /// Mean time to recover over the injections with an impact, in milliseconds.
     pub mttr_ms: Option<f64>,
+    /// Injections in that mean.
+    #[serde(default)]
+    pub injections: u64,
+    /// Outages after all injections.
+    #[serde(default)]
+    pub outages: u64,
+    /// The longest outage, in milliseconds.
+    #[serde(default)]
+    pub longest_outage_ms: Option<f64>,
+    /// All outages together, in milliseconds.
+    #[serde(default)]
+    pub downtime_ms: Option<f64>,
+    /// The longest time without an answer though a request waited, in milliseconds.
+    #[serde(default)]
+    pub longest_silence_ms: Option<f64>,
     /// Mean time to detect, in milliseconds.
     pub mttd_ms: Option<f64>,
 }
@@ -54,6 +69,8 @@ impl Measures {
         let quantile = |quantile| latencies.quantile(quantile, MIN_SAMPLES).ok().map(millis);
         let recoveries: Vec<Recovery> = view.journal.injections.iter().filter_map(|made| made.recovery).collect();
         let detections: Vec<_> = view.journal.injections.iter().filter_map(|made| made.detection).collect();
+        let outages: Vec<&Outages> = view.journal.injections.iter().filter_map(|made| made.outages.as_ref()).collect();
+        let any = |time: Duration| (!outages.is_empty()).then(|| millis(time));
         Self {
             requests: view.samples.len() as u64,
             requests_in_fault: tally.all(),
@@ -64,6 +81,11 @@ impl Measures {
             p99_ms: quantile(0.99),
             impact: impact(&recoveries),
             mttr_ms: mean(&MeanTime::to_recover(&recoveries)),
+            injections: recoveries.iter().filter(|recovery| recovery.time().is_some()).count() as u64,
+            outages: outages.iter().map(|outages| outages.count).sum(),
+            longest_outage_ms: any(outages.iter().map(|outages| outages.longest).max().unwrap_or_default()),
+            downtime_ms: any(outages.iter().map(|outages| outages.total).sum()),
+            longest_silence_ms: (tally.all() > 0).then(|| millis(longest_silence(&view.samples, window))),
             mttd_ms: mean(&MeanTime::to_detect(&detections)),
         }
     }

@@ -16,6 +16,7 @@ mod course;
 mod freshness;
 mod gate;
 pub mod html;
+mod impact;
 pub mod json;
 pub mod junit;
 pub mod markdown;

@@ -8,8 +8,9 @@ use std::fmt::Write as _;
 pub use failure::{failure, failure_at};
 pub use style::Style;
 
+use super::impact::recovery_words;
 use super::sparkline::Sparkline;
-use super::view::{reached, recovery_words};
+use super::view::reached;
 use super::{Experiment, Gate, Report, View, notes, traffic, words};
 use crate::hypothesis::Finding;
 use crate::journal::{InjectionRecord, Journal};
@@ -44,7 +45,7 @@ pub fn line(journal: &Journal) -> String {
 /// Name, verdict, hypotheses, injections and timeline of one experiment.
 fn details(experiment: &Experiment, style: Style) -> String {
     let view = experiment.view();
-    let mut out = heading(&view, &experiment.suffix, style) + &hypotheses(&view, style);
+    let mut out = heading(&view, &experiment.suffix, style) + &hypotheses(&view, style) + &silence(&view, style);
     for made in &view.journal.injections {
         out += &injection(&view, made, style);
     }
@@ -88,6 +89,11 @@ fn hypotheses(view: &View<'_>, style: Style) -> String {
         format!("  {} {:width$}  {}\n", style.held(held, mark(held)), claim(finding), style.held(held, &measured))
     };
     findings.iter().map(row).collect()
+}
+
+/// How long users waited without an answer, which no availability shows.
+fn silence(view: &View<'_>, style: Style) -> String {
+    view.silence().map_or_else(String::new, |told| format!("  {}\n", style.dim(&told)))
 }
 
 fn mark(held: Option<bool>) -> &'static str {

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::{Measures, words};
-use crate::experiment::Expectation;
+use crate::experiment::{Expectation, SteadyState};
 use crate::fault::FaultKind;
 use crate::hypothesis::{Finding, Measure, Threshold, Verdict};
 use crate::journal::{InjectionRecord, Journal, Outlook, Phase, Problem, Status, What};
-use crate::measure::{Recovery, Sample, Timeline, Window};
+use crate::measure::{Recovery, Sample, Timeline, Window, longest_silence};
 
 /// No experiment lasts longer; a damaged journal must not be drawn to the end of time.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -183,12 +183,23 @@ impl<'a> View<'a> {
         self.journal.events.iter().filter_map(began).collect()
     }
 
-    /// The first `count` requests from the first injection on that a user would complain about: not
-    /// served, or slower than a refuted claim about latency allows.
+    /// The first `count` requests from the first injection on that were bad: not served, or by a fallback where the
+    /// steady state speaks of fallbacks. What the time to recover counts.
     pub fn bad_requests(&self, count: usize) -> Vec<&Sample> {
+        let steady = SteadyState::of(&self.journal.plan);
+        self.first(count, |sample| steady.is_bad(sample))
+    }
+
+    /// The first `count` requests from the first injection on that were served, but later than a refuted claim about
+    /// latency allows.
+    pub fn slow_requests(&self, count: usize) -> Vec<&Sample> {
+        let steady = SteadyState::of(&self.journal.plan);
+        self.first(count, |sample| !steady.is_bad(sample) && self.is_too_slow(sample))
+    }
+
+    fn first(&self, count: usize, wanted: impl Fn(&Sample) -> bool) -> Vec<&Sample> {
         let from = self.journal.injections.iter().map(|made| made.began).min().unwrap_or_default();
-        let bad = |sample: &&Sample| sample.end >= from && (!sample.outcome.is_served() || self.is_too_slow(sample));
-        self.samples.iter().filter(bad).take(count).collect()
+        self.samples.iter().filter(|sample| sample.end >= from && wanted(sample)).take(count).collect()
     }
 
     fn is_too_slow(&self, sample: &Sample) -> bool {
@@ -199,6 +210,18 @@ impl<'a> View<'a> {
             }
             _ => false,
         })
+    }
+
+    /// The longest time without an answer while the fault was in force, and by when an answer counts as one; nothing
+    /// without a load.
+    pub fn silence(&self) -> Option<String> {
+        let longest = longest_silence(&self.samples, self.fault_window());
+        let deadline = self.journal.plan.load.as_ref().filter(|_| !self.samples.is_empty())?.deadline;
+        Some(format!(
+            "longest silence {}; answers count as served within {}",
+            words::time(longest),
+            words::time(deadline)
+        ))
     }
 
     /// The route of a request.
@@ -223,24 +246,6 @@ pub(super) fn finding_word(finding: &Finding) -> &'static str {
         Some(true) => "held",
         Some(false) => "refuted",
         None => "not measured",
-    }
-}
-
-/// What one injection did to users, in words.
-pub(super) fn recovery_words(made: &InjectionRecord) -> String {
-    match made.recovery {
-        None => "recovery not measured".to_owned(),
-        Some(Recovery::NoImpact) => "no impact".to_owned(),
-        Some(Recovery::TooFewSamples(too_few)) => {
-            format!("impact not measured: {} samples, {} needed", too_few.have, too_few.need)
-        }
-        Some(Recovery::AlreadyDown { .. }) => "users were down already; its own impact cannot be told".to_owned(),
-        Some(Recovery::Recovered { first_bad, steady }) => {
-            format!("recovered in {}", words::time(steady.saturating_sub(first_bad)))
-        }
-        Some(Recovery::NotRecovered { first_bad, observed_until }) => {
-            format!("not recovered within the {} watched", words::time(observed_until.saturating_sub(first_bad)))
-        }
     }
 }
 

@@ -66,10 +66,7 @@ impl Evidence<'_> {
             return Measured::Nothing { reason: self.undetected(&probe.name, made, *detection) };
         }
         let times: Vec<Duration> = detections.iter().filter_map(Detection::time).collect();
-        match MeanTime::to_detect(&detections) {
-            MeanTime::Nothing { .. } => Measured::Nothing { reason: Unmeasured::NotReached },
-            mean => self.mean(mean, &times, self.load.length()),
-        }
+        self.mean(MeanTime::to_detect(&detections), &times, self.load.length())
     }
 
     /// The time in which an injection could be noticed.

@@ -7,7 +7,7 @@ use crate::fault::Attestation;
 use crate::hypothesis;
 use crate::load::probe::Probe;
 use crate::load::{Load, Request};
-use crate::measure::{Outcome, ReadFailure, Reading, Signal, detection};
+use crate::measure::{Outages, Outcome, ReadFailure, Reading, Signal, detection};
 use crate::topology::{Service, Topology};
 
 fn ms(millis: u64) -> Duration {
@@ -132,11 +132,25 @@ fn an_interval_is_judged_by_its_worse_end() {
     };
     let injections: Vec<InjectionRecord> = [100, 200, 900].map(recovered).into();
     let (measured, _) = judge(&samples(good), &injections, hypothesis!(mttr < 1s));
-    let Measured::Value { value, interval: Some([Threshold::Time(low), high]), count: 3 } = measured else {
+    let Measured::Recovered { time, interval: Some(Interval { low, high }), injections: 3, .. } = measured else {
         panic!("{measured:?}");
     };
-    assert_eq!(value, high);
-    assert!(low < ms(400) && high == Threshold::Time(ms(900)), "{low:?} {high:?}");
+    assert_eq!(time, high);
+    assert!(low < ms(400) && high == ms(900), "{low:?} {high:?}");
+}
+
+#[test]
+fn the_longest_recovery_tells_its_outages() {
+    let recovered = |time: u64, count| InjectionRecord {
+        outages: Some(Outages { count, longest: ms(300), total: ms(400), ..Outages::default() }),
+        ..injection(Recovery::Recovered { first_bad: ms(1000), steady: ms(1000 + time) }, true)
+    };
+    // The outage of the last is in the account of the others.
+    let down = injection(Recovery::AlreadyDown { until: Some(ms(1500)) }, true);
+    let injections = [recovered(500, 1), recovered(2000, 3), down];
+    let (measured, verdict) = judge(&samples(good), &injections, hypothesis!(recovery < 1s));
+    assert_eq!(measured.to_string(), "2s: 3 outages, longest 300ms, down 400ms in all");
+    assert!(verdict.is_refuted());
 }
 
 #[test]

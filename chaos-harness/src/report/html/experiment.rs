@@ -8,7 +8,8 @@ use crate::experiment::Story;
 use crate::hypothesis::Finding;
 use crate::journal::{InjectionRecord, Problem, What};
 use crate::measure::{Outcome, Sample};
-use crate::report::view::{finding_word, milestones, recovery_words};
+use crate::report::impact::recovery_words;
+use crate::report::view::{finding_word, milestones};
 use crate::report::{Experiment, View, traffic, words};
 
 const BAD_REQUESTS: usize = 10;
@@ -30,7 +31,8 @@ pub(super) fn section(at: usize, experiment: &Experiment) -> Markup {
             (injections(&view))
             (links::section(&view))
             (story(&journal.plan.story))
-            (bad_requests(&view))
+            (requests(&view, "First bad requests", &view.bad_requests(BAD_REQUESTS)))
+            (requests(&view, "First requests that were served too late for a claim", &view.slow_requests(BAD_REQUESTS)))
             (more(experiment, &view))
         }
     }
@@ -147,8 +149,7 @@ fn story(story: &Story) -> Markup {
     }
 }
 
-fn bad_requests(view: &View<'_>) -> Markup {
-    let bad = view.bad_requests(BAD_REQUESTS);
+fn requests(view: &View<'_>, title: &str, bad: &[&Sample]) -> Markup {
     let row = |sample: &Sample| {
         let class = match sample.outcome {
             Outcome::Good(_) | Outcome::Degraded(_) => "unknown",
@@ -163,7 +164,7 @@ fn bad_requests(view: &View<'_>) -> Markup {
     };
     html! {
         @if !bad.is_empty() {
-            h3 { "First bad requests" }
+            h3 { (title) }
             div.scroll { table {
                 thead { tr { th.number { "due at" } th { "route" } th { "outcome" } th.number { "latency" } } }
                 tbody { @for sample in bad { (row(sample)) } }

@@ -8,7 +8,7 @@ use super::panel::{Canvas, fitted, thin};
 use super::plot::palette::{FAILED, FAINT, FAULT, GRID, INK, STEADY};
 use super::plot::{Area, Drawn, Size};
 use crate::measure::Recovery;
-use crate::report::view::recovery_words;
+use crate::report::impact::recovery_words;
 use crate::report::{View, view, words};
 
 /// More planned faults than this share the last lane.

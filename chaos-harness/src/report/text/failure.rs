@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::{Style, heading, hypotheses, injection, links, timeline};
+use super::{Style, heading, hypotheses, injection, links, silence, timeline};
 use crate::journal::Journal;
 use crate::measure::Sample;
 use crate::report::{View, words};
@@ -22,12 +22,14 @@ pub fn failure_at(journal: &Journal, path: &Path, style: Style) -> String {
     let view = View::of(journal);
     let mut out = heading(&view, "", style);
     out += &hypotheses(&view, style);
+    out += &silence(&view, style);
     for made in &journal.injections {
         out += &injection(&view, made, style);
     }
     out += &timeline(&view, style);
     out += &links(&view, style);
-    out += &bad_requests(&view);
+    out += &requests(&view, "first bad requests", &view.bad_requests(BAD_REQUESTS));
+    out += &requests(&view, "first requests that were served too late for a claim", &view.slow_requests(BAD_REQUESTS));
     out += &logs(&view);
     for problem in &journal.problems {
         // Writing to a string does not fail.
@@ -38,8 +40,7 @@ pub fn failure_at(journal: &Journal, path: &Path, style: Style) -> String {
     out
 }
 
-fn bad_requests(view: &View<'_>) -> String {
-    let bad = view.bad_requests(BAD_REQUESTS);
+fn requests(view: &View<'_>, title: &str, bad: &[&Sample]) -> String {
     if bad.is_empty() {
         return String::new();
     }
@@ -49,7 +50,7 @@ fn bad_requests(view: &View<'_>) -> String {
         let (outcome, took) = (words::outcome(sample.outcome), words::time(sample.latency()));
         format!("    {at:>10}  {route:width$}  {outcome} after {took}\n")
     };
-    "  first bad requests\n".to_owned() + &bad.iter().map(row).collect::<String>()
+    format!("  {title}\n") + &bad.iter().map(row).collect::<String>()
 }
 
 fn logs(view: &View<'_>) -> String {
