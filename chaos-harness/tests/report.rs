@@ -5,8 +5,9 @@ mod report_fixtures;
 
 use std::time::Duration;
 
+use chaos_harness::hypothesis::{Comparison, Finding, Hypothesis, Measure, Measured, Threshold, Verdict};
 use chaos_harness::journal::{Entry, InjectionRecord, Journal, Traffic};
-use chaos_harness::measure::{Outcome, Sample, SampleColumns};
+use chaos_harness::measure::{Outcome, Recovery, Sample, SampleColumns};
 use chaos_harness::report::{Gate, Report, Standing, annotations, baseline, html, json, junit, markdown, text};
 use report_fixtures as fixtures;
 
@@ -234,4 +235,24 @@ fn what_cannot_be_run_here_counts_neither_way() {
     let stored = json::Summary::of(&of([fixtures::refuted()]));
     let compared = report.compared_with(&stored).comparison.unwrap();
     assert_eq!((compared.regressions.len(), compared.missing.len()), (0, 1));
+}
+
+#[test]
+fn what_was_served_too_late_is_not_called_bad() {
+    let mut journal = fixtures::named("slow_and_served");
+    journal.samples = SampleColumns::encode(&fixtures::samples_of(fixtures::Shape::Well));
+    let made = fixtures::upheld().injections.remove(0);
+    journal.injections = vec![InjectionRecord { recovery: Some(Recovery::NoImpact), milestones: None, ..made }];
+    let catalog = Measure::Latency { quantile: 0.99, route: Some("/catalog".to_owned()) };
+    let limit = Threshold::Time(Duration::from_millis(30));
+    let measured = Measured::Value { value: Threshold::Time(Duration::from_millis(70)), interval: None, count: 700 };
+    let hypothesis = Hypothesis::new(catalog, Comparison::Below, limit).unwrap();
+    journal.findings = vec![Finding { hypothesis, measured }];
+    journal.verdict = Some(Verdict::of(&journal.findings));
+    let text = text::failure(&journal, text::Style::plain());
+    assert!(text.contains("no impact on availability") && !text.contains("bad requests"), "{text}");
+    assert!(text.contains("first requests that were served too late for a claim"), "{text}");
+    assert!(text.contains("longest silence"), "{text}");
+    let page = html::render(&of([journal]));
+    assert!(!page.contains("First bad requests") && page.contains("served too late for a claim"));
 }

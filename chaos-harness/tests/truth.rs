@@ -18,6 +18,17 @@ const INTERVAL: Duration = Duration::from_millis(10);
 /// The error that is allowed besides one interval.
 const ALLOWED: Duration = Duration::from_millis(50);
 
+/// A topology of one service, and a plan of little but its load.
+fn plan(lab: &Lab, name: &str) -> Plan {
+    let product = Service::new("product").cargo("shop", "shop").args(["product"]).http("/health/ready").restarts();
+    let mut plan = Plan::new(name, lab.seed(), Topology::new("truth").service(product));
+    plan.load = Some(Load::get("product", "/products").rate(1.0 / INTERVAL.as_secs_f64()).deadline(1.secs()));
+    (plan.limits.error_rate, plan.limits.availability) = (None, None);
+    plan.timing.baseline = 500.millis();
+    plan.hypotheses = vec![hypothesis!(recovery < 30s)];
+    plan
+}
+
 /// Connects to the target's own address every millisecond and measures how long each outage lasted: from the
 /// first connection that was refused to the first that was accepted again.
 struct Observer {
@@ -88,5 +99,63 @@ async fn time_to_recover_is_what_really_passed(lab: Lab) -> chaos_harness::Resul
         eprintln!("truth {truth:?}, measured {measured:?}, error {error:?}");
         assert!(error <= ALLOWED + INTERVAL, "truth {truth:?}, measured {measured:?}");
     }
+    Ok(())
+}
+
+/// All outages of one injection, and the time from the first to the end of the last.
+#[chaos_test(runtime = "process")]
+async fn a_crash_loop_is_measured_to_its_last_outage(lab: Lab) -> chaos_harness::Result<()> {
+    let lab = apart(lab);
+    let mut session = lab.start(plan(&lab, "crash_loop")).await?;
+    let status = session.environment().runtime().status(&InstanceId::new("product", 1)).await?;
+    let began = Instant::now();
+    let observer = Observer::start(status.address.expect("it runs"));
+    session.baseline().await?;
+    let fault = session.inject(target("product").crash_loop(1500.millis())).await?;
+    session.hold(4.secs()).await?;
+    session.roll_back(fault).await?;
+    session.recover().await?;
+    assert!(session.judge().await?.is_upheld());
+    let journal = lab.journals().pop().expect("the experiment has ended");
+    let truth = observer.outages();
+    let made = &journal.injections[0];
+    let outages = made.outages.as_ref().expect("they are kept");
+    eprintln!("truth {truth:?}, measured {:?} {outages:?}, {:?}", made.recovery, began.elapsed());
+    assert!(truth.len() > 1 && outages.count == truth.len() as u64, "{truth:?} {outages:?}");
+    let near = |measured: Duration, truth: Duration| measured.abs_diff(truth) <= ALLOWED + INTERVAL;
+    assert!(near(outages.longest, *truth.iter().max().expect("it is not empty")), "{truth:?} {outages:?}");
+    for (outage, truth) in outages.list.iter().zip(&truth) {
+        assert!(near(outage.to.expect("it ended") - outage.from, *truth), "{truth:?} {outage:?}");
+    }
+    let time = made.recovery.as_ref().and_then(Recovery::time).expect("it recovered");
+    let (first, last) = (outages.list.first().expect("two"), outages.list.last().expect("two"));
+    assert_eq!(time, last.to.expect("it ended") - first.from);
+    assert!(time > 3.secs(), "from the first crash at once to the last one after 3 s: {time:?}");
+    Ok(())
+}
+
+/// A fault that comes and goes, and steady for longer than the hold-down between.
+#[chaos_test(runtime = "process")]
+async fn windows_are_measured_to_the_last_of_them(lab: Lab) -> chaos_harness::Result<()> {
+    let lab = apart(lab);
+    let mut session = lab.start(plan(&lab, "windows")).await?;
+    session.baseline().await?;
+    let began = Instant::now();
+    let refused = link("users", "product").square(1500.millis(), 300.millis()).refuse();
+    let fault = session.inject(refused).await?;
+    session.hold(3600.millis()).await?;
+    session.roll_back(fault).await?;
+    session.recover().await?;
+    assert!(session.judge().await?.is_upheld());
+    let journal = lab.journals().pop().expect("the experiment has ended");
+    let made = &journal.injections[0];
+    let outages = made.outages.as_ref().expect("they are kept");
+    eprintln!("measured {:?} {outages:?}, {:?}", made.recovery, began.elapsed());
+    let near = |measured: Duration, truth: Duration| measured.abs_diff(truth) <= ALLOWED + INTERVAL;
+    // 0 to 0.3 s, 1.5 to 1.8 s, 3.0 to 3.3 s.
+    assert_eq!(outages.count, 3, "{outages:?}");
+    assert!(near(outages.longest, 300.millis()) && near(outages.total, 900.millis()), "{outages:?}");
+    let time = made.recovery.as_ref().and_then(Recovery::time).expect("it recovered");
+    assert!(near(time, 3300.millis()), "{time:?}");
     Ok(())
 }

@@ -19,7 +19,7 @@ use chaos_harness::journal::{
 };
 use chaos_harness::link::LinkName;
 use chaos_harness::load::{LagReport, Load, Request};
-use chaos_harness::measure::{Detection, Recovery, SampleColumns, Series, Tally, Window};
+use chaos_harness::measure::{Detection, Outage, Outages, Recovery, SampleColumns, Series, Tally, Window};
 use chaos_harness::runtime::{Choice, RuntimeKind, State};
 use chaos_harness::topology::{InstanceId, Service, Topology};
 
@@ -32,6 +32,11 @@ pub(crate) fn ms(millis: u64) -> Duration {
 /// Every kind of journal that is a value; `write_all` adds those that only exist as files.
 pub(crate) fn journals() -> Vec<Journal> {
     vec![upheld(), twin(), refuted(), inconclusive(), aborted(), left_behind()]
+}
+
+/// The requests of a shape.
+pub(crate) fn samples_of(shape: Shape) -> Vec<chaos_harness::measure::Sample> {
+    samples::of(shape)
 }
 
 /// Writes every journal, an interrupted one and a truncated one into `folder`.
@@ -126,6 +131,19 @@ pub(crate) fn refuted() -> Journal {
         links: vec![LinkName::new("users", "inventory"), LinkName::new("order", "inventory")],
         bite: Some(Attestation::shown("process 4711 of inventory-1 gone")),
         gone: Some(Attestation::shown("nothing to undo: the restart policy brings it back")),
+        outages: Some(Outages {
+            count: 2,
+            longest: ms(8_990),
+            total: ms(11_400),
+            bad: 1_140,
+            requests: 1_143,
+            stray: 1,
+            begun_before: None,
+            list: vec![
+                Outage { from: ms(2_010), to: Some(ms(11_000)) },
+                Outage { from: ms(11_030), to: Some(ms(13_440)) },
+            ],
+        }),
         ..slow_record(2_010, 13_440)
     }];
     let exited = What::Instance {
