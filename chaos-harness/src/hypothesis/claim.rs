@@ -54,7 +54,7 @@ pub enum Measure {
         /// The route.
         route: Option<String>,
     },
-    /// Mean time to recover over the injections (DESIGN: from the first bad sample to steady state).
+    /// Mean time to recover over the injections: from the first bad request to the end of the last outage.
     Mttr,
     /// Mean time from an injection to its detection by a health signal.
     Mttd,
