@@ -1,5 +1,6 @@
 //! Outages against the truth: scripted servers, and for each a thread that asks it all the time and knows nothing of
 //! the harness.
+#![allow(clippy::single_range_in_vec_init, reason = "a list of outages, which may be one")]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 use std::net::SocketAddr;

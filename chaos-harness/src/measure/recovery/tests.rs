@@ -1,4 +1,5 @@
 //! Scripted outages, and what must be true of any.
+#![allow(clippy::single_range_in_vec_init, reason = "a list of outages, which may be one")]
 
 use proptest::prelude::*;
 
