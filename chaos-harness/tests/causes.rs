@@ -140,7 +140,7 @@ async fn a_verdict_is_told_without_the_folder_of_journals(lab: Lab) -> chaos_har
     })
     .await;
     assert_eq!((Some(verdict), journal.problems.len()), (journal.verdict.clone(), 0));
-    assert!(journals.join(journal.file_name()).is_file(), "the folder was made again");
+    assert!(journals.join(journal.folder()).join(journal.file_name()).is_file(), "the folder was made again");
     Ok(())
 }
 

@@ -50,7 +50,7 @@ async fn assert_run(environment: &Environment, count: usize) {
     }
     for ordinal in count + 1..=3 {
         let met = met(environment, ordinal).await.unwrap_or_else(|error| error.kind());
-        assert_eq!(met, ErrorKind::ConnectionReset, "product-{ordinal} of {count}: as by any link to what is down");
+        assert_eq!(met, ErrorKind::ConnectionRefused, "product-{ordinal} of {count}: as by any link to what is down");
         assert!(!answers(environment, ordinal).await);
     }
 }
