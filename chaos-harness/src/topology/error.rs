@@ -90,6 +90,18 @@ pub enum TopologyError {
         /// The service.
         name: String,
     },
+    /// A setting of a testcontainers image that a service does not have.
+    #[error(
+        "service `{name}` cannot take {setting} from the testcontainers image {image}; set it on the service where there is a method for it"
+    )]
+    NotTaken {
+        /// The service.
+        name: String,
+        /// The image, with its tag.
+        image: String,
+        /// What has no counterpart.
+        setting: &'static str,
+    },
     /// Something for a start, given to a container that runs already.
     #[error("service `{name}` is a container that runs already, and cannot be given {given}")]
     Existing {

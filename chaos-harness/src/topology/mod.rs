@@ -11,6 +11,8 @@ mod link;
 mod runs;
 mod service;
 mod template;
+#[cfg(feature = "testcontainers")]
+mod testcontainers;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;

@@ -42,6 +42,9 @@ pub struct Service {
     /// What a container runs instead of its image's program; empty for that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entrypoint: Vec<String>,
+    /// What takes the place of the `CMD` of an image; empty for none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
     /// Arguments of the program, in a container too.
     pub args: Vec<String>,
     /// Environment variables.
@@ -99,6 +102,7 @@ impl Service {
             standby: 0,
             restart: RestartPolicy::Never,
             entrypoint: Vec::new(),
+            command: Vec::new(),
             init: true,
             stop_grace: None,
         }
@@ -161,6 +165,14 @@ impl Service {
     #[must_use]
     pub fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
         self.args = args.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// What takes the place of the `CMD` of an image, whole: the program itself where the image has no `ENTRYPOINT`.
+    /// The words are given as they stand, without placeholders; [`args`](Self::args) come after them.
+    #[must_use]
+    pub fn command<S: Into<String>>(mut self, words: impl IntoIterator<Item = S>) -> Self {
+        self.command = words.into_iter().map(Into::into).collect();
         self
     }
 
@@ -300,6 +312,7 @@ impl Service {
             (!self.volumes.is_empty() || !self.disks.is_empty(), "volumes"),
             (!self.args.is_empty(), "arguments"),
             (!self.entrypoint.is_empty(), "an entrypoint"),
+            (!self.command.is_empty(), "a command"),
             (!self.env.is_empty(), "environment variables"),
             (self.instances > 1, "several instances"),
             (self.restart != RestartPolicy::Never, "a restart policy"),

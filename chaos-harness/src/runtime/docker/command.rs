@@ -17,7 +17,7 @@ pub(super) struct Command {
 /// What an instance of `image` runs.
 pub(super) async fn of(docker: &Docker, image: &str, spec: &InstanceSpec) -> Result<Command, RuntimeError> {
     let (entrypoint, args) = (&spec.service.entrypoint, &spec.args);
-    if let Some(command) = without_image(entrypoint, args) {
+    if let Some(command) = without_image(entrypoint, &spec.service.command, args) {
         return Ok(command);
     }
     let details = docker.inspect_image(image).await.map_err(engine(format!("inspect image {image}")))?;
@@ -31,10 +31,11 @@ pub(super) async fn of(docker: &Docker, image: &str, spec: &InstanceSpec) -> Res
 }
 
 /// Where the image need not be asked.
-fn without_image(entrypoint: &[String], args: &[String]) -> Option<Command> {
+fn without_image(entrypoint: &[String], command: &[String], args: &[String]) -> Option<Command> {
+    let cmd = [command, args].concat();
     match entrypoint.split_first() {
-        Some((program, first)) => Some(Command { entrypoint: Some(program.clone()), cmd: [first, args].concat() }),
-        None => args.is_empty().then(Command::default),
+        Some((program, first)) => Some(Command { entrypoint: Some(program.clone()), cmd: [first, &cmd].concat() }),
+        None => (!command.is_empty() || args.is_empty()).then_some(Command { entrypoint: None, cmd }),
     }
 }
 
@@ -80,9 +81,17 @@ mod tests {
 
     #[test]
     fn another_program_takes_the_place_of_the_image_s() {
-        let command = without_image(&words("nc -l"), &words("-p 80")).unwrap();
+        let command = without_image(&words("nc -l"), &[], &words("-p 80")).unwrap();
         assert_eq!((command.entrypoint.as_deref(), command.cmd.join(" ")), (Some("nc"), "-l -p 80".to_owned()));
-        assert_eq!(without_image(&[], &[]), Some(Command::default()));
-        assert_eq!(without_image(&[], &words("-p 80")), None);
+        assert_eq!(without_image(&[], &[], &[]), Some(Command::default()));
+        assert_eq!(without_image(&[], &[], &words("-p 80")), None);
+    }
+
+    #[test]
+    fn a_command_takes_the_place_of_the_image_s() {
+        let with =
+            |entrypoint: &str, args: &str| without_image(&words(entrypoint), &words("serve -v"), &words(args)).unwrap();
+        assert_eq!(with("", "-p 80"), Command { entrypoint: None, cmd: words("serve -v -p 80") });
+        assert_eq!(with("sh -e", ""), Command { entrypoint: Some("sh".to_owned()), cmd: words("-e serve -v") });
     }
 }
