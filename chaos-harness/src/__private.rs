@@ -54,6 +54,8 @@ pub enum Compiled {
     Executable,
     /// An integration test or a bench.
     Test,
+    /// A program of its own, whose `main` runs experiments.
+    Program,
 }
 
 impl TestSettings {
@@ -105,7 +107,7 @@ impl TestSettings {
     }
 }
 
-/// Why a test fails. The test harness prints the `Debug` form, so that is the message itself.
+/// Why a chaos test fails, or a program that runs experiments. The test harness prints the `Debug` form, so that is the message itself.
 pub struct Failure {
     text: String,
     missing: Option<Missing>,

@@ -68,6 +68,41 @@ impl Lab {
         crate::test_run::run_test(settings(TestSettings::default()), body)
     }
 
+    /// Runs experiments in a program that is no test: a nightly job, a command of your own. What holds for `#[chaos_test]` holds
+    /// here: the same variables, journals and guard, and nothing is left however the program ends. `name` names it
+    /// in its journals.
+    ///
+    /// Call it first in a plain `fn main`. The guard is the same program, started again with the same arguments, and what
+    /// stands before the call is done in both.
+    ///
+    /// ```no_run
+    /// use chaos_harness::prelude::*;
+    ///
+    /// fn main() -> Result<(), chaos_harness::Failure> {
+    ///     Lab::run("nightly", async |lab| {
+    ///         let web = Topology::new("web").service(Service::new("web").image("nginx:1").port(80));
+    ///         lab.experiment(web)
+    ///             .load(Load::get("web", "/"))
+    ///             .inject(target("web").restart(1.secs()))
+    ///             .hypothesis(hypothesis!(recovery < 10s))
+    ///             .run()
+    ///             .await
+    ///     })
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// What would fail a test; and when it is called on another thread than the main one, or within an async runtime.
+    #[track_caller]
+    pub fn run<F, Body, T>(name: &str, body: F) -> std::result::Result<(), Failure>
+    where
+        F: FnOnce(Self) -> Body,
+        Body: Future<Output = T>,
+        T: Outcome,
+    {
+        crate::test_run::run_program(name, std::panic::Location::caller(), body)
+    }
+
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
             settings: Arc::new(settings),

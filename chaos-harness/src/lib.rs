@@ -83,6 +83,7 @@ pub mod topology;
 #[cfg(feature = "toxiproxy")]
 pub mod toxiproxy;
 
+pub use __private::Failure;
 pub use chaos_harness_macros::chaos_test;
 pub use durations::Durations;
 pub use error::{Error, Result};

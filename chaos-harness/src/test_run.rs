@@ -1,14 +1,15 @@
 //! Runs the body of one chaos test, and cleans up whatever way it ends.
 
 use std::any::Any;
+use std::ffi::OsString;
 use std::fmt;
 use std::io::IsTerminal;
-use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::panic::{AssertUnwindSafe, Location, resume_unwind};
 use std::time::Duration;
 
 use futures::FutureExt;
 
-use crate::__private::{Failure, Outcome, TestSettings};
+use crate::__private::{Compiled, Failure, Outcome, TestSettings};
 use crate::folders::{self, journal_dir};
 use crate::journal::{Problem, Record, TestRef, TestRun};
 use crate::lab::{Lab, Settings};
@@ -32,11 +33,39 @@ where
 {
     folders::compiled_in(settings.manifest_dir);
     guard::stand();
+    let settings = read(&settings)?;
+    let arguments = guard::of_test(&settings.test.test);
+    run(settings, arguments, body)
+}
+
+/// Runs the body of a program that is no test, on the main thread of that program.
+pub(crate) fn run_program<F, Body, T>(name: &str, at: &Location<'_>, body: F) -> Result<(), Failure>
+where
+    F: FnOnce(Lab) -> Body,
+    Body: Future<Output = T>,
+    T: Outcome,
+{
+    guard::stand();
+    // A guard of another thread would come to the body of whatever that thread's program does first.
+    if std::thread::current().name() != Some("main") || tokio::runtime::Handle::try_current().is_ok() {
+        return Err(Failure::new(
+            "`Lab::run` is for a plain `fn main` of a program, outside an async runtime; in a test, use `#[chaos_test]`",
+        ));
+    }
+    run(of_program(name, at)?, std::env::args_os().skip(1).collect(), body)
+}
+
+/// `arguments` start this executable again so that it comes to the same place.
+fn run<F, Body, T>(settings: Settings, arguments: Vec<OsString>, body: F) -> Result<(), Failure>
+where
+    F: FnOnce(Lab) -> Body,
+    Body: Future<Output = T>,
+    T: Outcome,
+{
     shortage::raise_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(format!("no runtime for the test: {error}")))?;
-    let settings = read(&settings)?;
-    guard::allow(&settings.test.test);
+    guard::allow(arguments);
     let Some(running) = Running::begin() else { return Err(Failure::new("not begun: halted")) };
     let lab = Lab::new(settings);
     let (end, left) = runtime.block_on(async {
@@ -123,11 +152,7 @@ impl fmt::Display for End {
 
 /// The settings of the attribute, overruled by the environment.
 fn read(settings: &TestSettings) -> Result<Settings, Failure> {
-    let runtime = match std::env::var("CHAOS_RUNTIME") {
-        Ok(name) if !name.is_empty() => name,
-        _ => settings.runtime.unwrap_or("auto").to_owned(),
-    };
-    let runtime: RuntimeChoice = runtime.parse().map_err(|error| Failure::new(format!("{error}")))?;
+    let runtime = runtime(settings.runtime)?;
     // Under libtest the thread has the test's full name, with the case where rstest makes several of one.
     let of_attribute = settings.name.split_once("::").map_or(settings.name, |(_, test)| test);
     let thread = std::thread::current();
@@ -149,9 +174,48 @@ fn read(settings: &TestSettings) -> Result<Settings, Failure> {
         runtime,
         time_limit: settings.timeout,
         journals: journal_dir(),
-        test_run: TestRun::current().map_err(|error| Failure::new(error.to_string()))?,
-        dry_run: std::env::var("CHAOS_DRY_RUN").is_ok_and(|value| value == "1"),
+        test_run: test_run()?,
+        dry_run: is_dry_run(),
     })
+}
+
+/// The settings of a program; its executable stands for package and target.
+fn of_program(name: &str, at: &Location<'_>) -> Result<Settings, Failure> {
+    let executable = std::env::current_exe().unwrap_or_default();
+    let program = executable.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Settings {
+        test: TestRef {
+            package: std::env::var("CARGO_PKG_NAME").unwrap_or_else(|_| program.clone()),
+            target: program,
+            test: name.to_owned(),
+            file: at.file().to_owned(),
+            line: at.line(),
+        },
+        again: Again { manifest_dir: String::new(), kind: Compiled::Program, ignored: false },
+        seed: seed(None)?,
+        runtime: runtime(None)?,
+        time_limit: None,
+        journals: journal_dir(),
+        test_run: test_run()?,
+        dry_run: is_dry_run(),
+    })
+}
+
+/// `CHAOS_RUNTIME`, else that of the attribute, else `auto`.
+fn runtime(of_attribute: Option<&str>) -> Result<RuntimeChoice, Failure> {
+    let name = match std::env::var("CHAOS_RUNTIME") {
+        Ok(name) if !name.is_empty() => name,
+        _ => of_attribute.unwrap_or("auto").to_owned(),
+    };
+    name.parse().map_err(|error| Failure::new(format!("{error}")))
+}
+
+fn test_run() -> Result<TestRun, Failure> {
+    TestRun::current().map_err(|error| Failure::new(error.to_string()))
+}
+
+fn is_dry_run() -> bool {
+    std::env::var("CHAOS_DRY_RUN").is_ok_and(|value| value == "1")
 }
 
 /// `CHAOS_SEED`, else that of the attribute, else one that is drawn.

@@ -45,11 +45,21 @@ struct Package {
 
 /// The command for `test`. Cargo is asked for the name of its target; without an answer a pattern stands for it.
 pub(crate) async fn command(test: &TestRef, again: &Again, seed: u64, runtime: RuntimeKind) -> String {
+    let variables = format!("CHAOS_SEED={seed} CHAOS_RUNTIME={runtime}");
+    if again.kind == Compiled::Program {
+        return program(&std::env::args().collect::<Vec<_>>(), &variables);
+    }
     let (of_test, of_again) = (test.clone(), again.clone());
     let found = tokio::task::spawn_blocking(move || target(&of_test, &of_again)).await.ok().flatten();
     let invocation = Invocation::of_this_process();
     let arguments = invocation.map(|invocation| invocation.arguments).unwrap_or_default();
-    line(test, again, found.as_ref(), &arguments, &format!("CHAOS_SEED={seed} CHAOS_RUNTIME={runtime}"))
+    line(test, again, found.as_ref(), &arguments, &variables)
+}
+
+/// The command that started a program, with `variables` before it.
+fn program(words: &[String], variables: &str) -> String {
+    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    format!("{variables} {}", words.join(" "))
 }
 
 fn line(test: &TestRef, again: &Again, target: Option<&Target>, arguments: &[String], variables: &str) -> String {
@@ -85,7 +95,7 @@ fn which(test: &TestRef, again: &Again, target: Option<&Target>) -> Vec<String> 
         let name = test.target.replace('_', "[-_]");
         return match again.kind {
             Compiled::Library => vec!["--lib".to_owned()],
-            Compiled::Executable => vec!["--bin".to_owned(), name],
+            Compiled::Executable | Compiled::Program => vec!["--bin".to_owned(), name],
             Compiled::Test => vec!["--test".to_owned(), name],
         };
     };
@@ -118,7 +128,7 @@ fn chosen(targets: Vec<Target>, test: &TestRef, compiled: Compiled, root: &Path)
     let file = root.join(&test.file);
     let kinds: &[&str] = match compiled {
         Compiled::Test => &["test", "bench"],
-        Compiled::Executable => &["bin", "example"],
+        Compiled::Executable | Compiled::Program => &["bin", "example"],
         Compiled::Library => &["lib", "rlib", "dylib", "cdylib", "staticlib", "proc-macro", "example"],
     };
     let fits = |target: &Target| {

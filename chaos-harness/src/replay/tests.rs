@@ -28,6 +28,12 @@ fn words(text: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_program_is_started_as_it_was() {
+    let words = ["target/debug/nightly", "--system", "the shop"].map(str::to_owned);
+    assert_eq!(program(&words, "CHAOS_SEED=7"), "CHAOS_SEED=7 target/debug/nightly --system 'the shop'");
+}
+
+#[test]
 fn every_kind_of_target_has_its_option() {
     for (kind, compiled, expected) in [
         ("test", Compiled::Test, "--test slow-stock"),

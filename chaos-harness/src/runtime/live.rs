@@ -190,10 +190,12 @@ mod tests {
 
     use super::*;
 
-    /// A shell that waits, and a child of it that does.
+    /// A shell that waits, and a child of it that does. The child opens nothing any more once it is ready: a program that is
+    /// still being loaded would end for want of descriptors.
     fn shell() -> (Child, Process) {
         let mut command = Command::new("sh");
-        command.args(["-c", "sleep 60 & echo ready; wait"]).stdout(Stdio::piped());
+        command.args(["-c", "exec 3<&0; (exec <&3; echo ready; read _) & wait"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut said = [0; 6];
         std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut said).unwrap();

@@ -1,6 +1,7 @@
 //! The guard: a process of its own that takes away what a test process leaves when it ends, however it ends.
 //!
-//! It is the test's own executable, started again to run the same test, which then guards instead ([`stand`]). Its
+//! It is the test's own executable, started again to run the same test, or the same program with the same arguments, which
+//! then guards instead ([`stand`]). Its
 //! lease is a pipe from the test process: the pipe ends when that process does. The guard then takes away everything that
 //! carries the labels of that process, and takes the steps of its [undo logs](super::undo), which it was told over the
 //! pipe and reads on disk. It also undoes those whose time is up while the process still lives.
@@ -10,8 +11,9 @@
 //!
 //! It leads a process group of its own, so that Ctrl-C and a runner that kills a test's group do not reach it.
 //!
-//! Outside `#[chaos_test]` there is no guard; what is left is then swept by the next run.
+//! Outside `#[chaos_test]` and [`Lab::run`](crate::Lab::run) there is no guard; what is left is then swept by the next run.
 
+use std::ffi::OsString;
 use std::io::{BufRead, ErrorKind, PipeReader, PipeWriter, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -43,33 +45,40 @@ const PAUSE: Duration = Duration::from_millis(250);
 enum Guard {
     /// None is possible.
     Impossible,
-    /// As which test this executable can be started again.
-    Possible { test: String },
+    /// With which arguments this executable can be started again.
+    Possible { arguments: Vec<OsString> },
     /// It stands. The pipe is its lease.
-    Standing { test: String, lease: PipeWriter },
+    Standing { arguments: Vec<OsString>, lease: PipeWriter },
 }
 
 static GUARD: Mutex<Guard> = Mutex::new(Guard::Impossible);
 
-/// Notes that this executable runs `test` when it is started with `--exact`, so that a guard is possible.
-pub(crate) fn allow(test: &str) {
+/// Notes that this executable comes to [`stand`] when it is started with these arguments, so that a guard is possible.
+pub(crate) fn allow(arguments: Vec<OsString>) {
     let mut guard = GUARD.lock();
     if matches!(*guard, Guard::Impossible) {
-        *guard = Guard::Possible { test: test.to_owned() };
+        *guard = Guard::Possible { arguments };
     }
+}
+
+/// The arguments with which an executable of libtest runs `test` alone.
+pub(crate) fn of_test(test: &str) -> Vec<OsString> {
+    ["--exact", test, "--include-ignored", "--nocapture"].map(OsString::from).to_vec()
 }
 
 /// Sees that a guard stands, where one is possible.
 pub(super) fn ensure() -> Result<(), UndoError> {
     let mut guard = GUARD.lock();
-    if let Guard::Possible { test } = &*guard {
-        let test = test.clone();
-        *guard = match start(&test) {
-            Ok(lease) => Guard::Standing { test, lease },
+    if let Guard::Possible { arguments } = &*guard {
+        let arguments = arguments.clone();
+        *guard = match start(&arguments) {
+            Ok(lease) => Guard::Standing { arguments, lease },
             // The executable does not run the test under that name: `harness = false`, for instance.
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
                 progress::print(&format!(
-                    "no guard: `--exact {test}` starts nothing; the next run sweeps what this one leaves"
+                    "no guard: with `{}` this program guards nothing; the next run sweeps what this one leaves",
+                    words.join(" ")
                 ));
                 Guard::Impossible
             }
@@ -90,14 +99,14 @@ pub(super) fn tell(told: &Told) {
     }
 }
 
-fn start(test: &str) -> std::io::Result<PipeWriter> {
+fn start(arguments: &[OsString]) -> std::io::Result<PipeWriter> {
     let (lease, ours) = std::io::pipe()?;
     // Nobody waits for a guard that is busy.
     ioctl_fionbio(&ours, true)?;
     let (mut heard, word) = std::io::pipe()?;
     let mut command = Command::new(std::env::current_exe()?);
     let mut guard = command
-        .args(["--exact", test, "--include-ignored", "--nocapture"])
+        .args(arguments)
         .env(VARIABLE, owner_of_this_process())
         .env("CHAOS_DIR", crate::folders::chaos_dir())
         .stdin(lease)
@@ -130,9 +139,9 @@ fn hear(heard: &mut PipeReader) -> std::io::Result<()> {
 /// The guard has ended before this process: the next environment gets another one.
 fn forget() {
     let mut guard = GUARD.lock();
-    if let Guard::Standing { test, .. } = &*guard {
+    if let Guard::Standing { arguments, .. } = &*guard {
         tracing::warn!("the guard has ended; until the next environment begins, nothing watches this process");
-        *guard = Guard::Possible { test: test.clone() };
+        *guard = Guard::Possible { arguments: arguments.clone() };
     }
 }
 
