@@ -72,7 +72,11 @@ def names_what_is_wrong(server, callee):
     raises(InvalidToxic, lambda: proxy.add_toxic(type="gremlin"))
     raises(InvalidToxic, lambda: proxy.add_toxic(type="latency", stream="sideways"))
     raises(InvalidToxic, lambda: proxy.add_toxic(type="latency", name="b", attributes={"latency": "much"}))
-    raises(InvalidToxic, lambda: proxy.add_toxic(type="latency", name="b", attributes={"latency": -1}))
+    raises(InvalidToxic, lambda: proxy.add_toxic(type="latency", name="b", attributes={"latency": [1]}))
+    # Toxiproxy takes a negative time for none.
+    proxy.add_toxic(type="latency", name="b", attributes={"latency": -1})
+    assert works(proxy)
+    proxy.destroy_toxic("b")
     raises(NotFound, lambda: proxy.destroy_toxic("nothing"))
     assert list(proxy.toxics()) == ["latency_downstream"] and works(proxy)
 
