@@ -27,6 +27,7 @@ pub(crate) enum Manner {
     /// What the callee's own system would show them: refused and reset connections.
     Transparent,
     /// What toxiproxy shows them: connections that are accepted and closed.
+    #[cfg_attr(not(feature = "toxiproxy"), allow(dead_code, reason = "for `chaos-proxy` alone"))]
     Toxiproxy,
 }
 
