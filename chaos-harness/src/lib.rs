@@ -82,6 +82,7 @@ mod test_run;
 pub mod topology;
 #[cfg(feature = "toxiproxy")]
 pub mod toxiproxy;
+mod trusted;
 
 pub use __private::Failure;
 pub use chaos_harness_macros::chaos_test;

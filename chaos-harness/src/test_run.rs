@@ -17,6 +17,7 @@ use crate::progress;
 use crate::replay::Again;
 use crate::report::text::{self, Style};
 use crate::runtime::RuntimeChoice;
+use crate::safety::AllowList;
 use crate::safety::guard;
 use crate::safety::halt::{self, Running};
 use crate::shortage;
@@ -62,6 +63,8 @@ where
     Body: Future<Output = T>,
     T: Outcome,
 {
+    // Before the body: it goes by the list as it was then.
+    AllowList::current().map_err(|error| Failure::new(error.to_string()))?;
     shortage::raise_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(format!("no runtime for the test: {error}")))?;

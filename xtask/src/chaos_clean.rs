@@ -31,10 +31,33 @@ fn print(check: bool, cleaned: &Cleaned) -> Result<()> {
     for failure in &cleaned.failed {
         eprintln!("error: {failure}");
     }
-    match (cleaned.found.len(), check) {
-        (0, _) => writeln!(out, "nothing is left of test processes that are gone")?,
-        (count, true) => writeln!(out, "{count} left; `cargo xtask chaos-clean` takes them away")?,
-        (count, false) => writeln!(out, "{count} removed, {} failed", cleaned.failed.len())?,
-    }
+    writeln!(out, "{}", summary(check, cleaned.found.len(), cleaned.failed.len()))?;
     Ok(())
+}
+
+/// Says that nothing is left only where that is known.
+fn summary(check: bool, found: usize, failed: usize) -> String {
+    match (found, failed, check) {
+        (0, 0, _) => "nothing is left of test processes that are gone".to_owned(),
+        (_, 0, true) => format!("{found} left; `cargo xtask chaos-clean` takes them away"),
+        (_, 0, false) => format!("{found} removed"),
+        (_, _, true) => format!("{found} left, and there may be more: {failed} could not be looked at"),
+        (_, _, false) => format!("{found} found, and there may be more: {failed} could not be looked at or taken away"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_only_where_nothing_failed() {
+        for (check, found, failed) in
+            [(false, 0, 0), (true, 0, 0), (false, 2, 0), (true, 2, 0), (false, 0, 1), (true, 2, 1)]
+        {
+            let said = summary(check, found, failed);
+            assert_eq!(said.contains("nothing is left"), (found, failed) == (0, 0), "{said}");
+            assert_eq!(said.contains("could not"), failed > 0, "{said}");
+        }
+    }
 }

@@ -49,8 +49,31 @@ fn what_is_no_undo_log_is_named() {
     std::fs::write(folder.path().join("undo/strange.jsonl"), "nonsense\n").unwrap();
     let (status, said) = xtask(folder.path(), &["chaos-clean"]);
     assert_eq!(status, Some(1), "{said}");
-    assert!(said.contains("strange.jsonl cannot be read"), "{said}");
+    assert!(said.contains("strange.jsonl cannot be read") && !said.contains("nothing is left"), "{said}");
     assert!(!folder.path().join("undo/chaos-gone-1.jsonl").exists(), "the others are taken away");
+}
+
+/// The log says nothing of its owner, which is gone by its name.
+#[test]
+fn a_log_without_its_first_line_is_carried_out_and_the_rest_of_it_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("undo/chaos-shop-4294967295-1-1.jsonl");
+    std::fs::create_dir_all(log.parent().unwrap()).unwrap();
+    let step =
+        r#"{"note":{"on":"process","undo":"descriptors","process":{"pid":4294967295,"started":1},"of":"x","soft":7}}"#;
+    let write = |lines: &[&str]| std::fs::write(&log, lines.join("\n") + "\n").unwrap();
+    write(&["{\"environment\":\"cha", step, r#"{"note":{"on":"moon"}}"#]);
+    let (status, said) = xtask(folder.path(), &["chaos-clean", "--check"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("left: not undone: limit the descriptors of process 4294967295"), "{said}");
+    let (status, said) = xtask(folder.path(), &["chaos-clean"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("2 lines of the undo log") && !said.contains("nothing is left"), "{said}");
+    let left = std::fs::read_to_string(&log).unwrap();
+    assert!(left.contains("moon") && !left.contains("descriptors"), "{left}");
+    write(&[step]);
+    let (status, said) = xtask(folder.path(), &["chaos-clean"]);
+    assert_eq!((status, log.exists()), (Some(0), false), "{said}");
 }
 
 #[test]

@@ -217,11 +217,11 @@ fn specs(
         for id in service.instance_ids() {
             let listen = |port| runtime.listen_address(&id, port);
             let addresses = Addresses {
-                listen: listen(service.port),
+                listen: listen(service.port)?,
                 callees: links.addresses(&id),
-                udp_listen: links.any_udp_to(&service.name).then(|| listen(service.port_for_udp())),
+                udp_listen: links.any_udp_to(&service.name).then(|| listen(service.port_for_udp())).transpose()?,
                 udp_callees: links.udp_addresses(&id),
-                control_listen: service.control_port.map(listen),
+                control_listen: service.control_port.map(listen).transpose()?,
             };
             let args = service.args.iter().map(|arg| render(&service.name, arg, &addresses));
             let mut env = addresses.variables();

@@ -6,6 +6,7 @@
 
 mod workspace;
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -26,9 +27,14 @@ pub fn journal_dir() -> PathBuf {
     chaos_dir().join("journal")
 }
 
-/// The folder of undo logs.
+/// The folder of this user's undo logs: `undo`, or `undo-UID` where that is another user's, as it may be in a shared
+/// `CHAOS_DIR` or for root in somebody's checkout.
 pub fn undo_dir() -> PathBuf {
-    chaos_dir().join("undo")
+    let (folder, me) = (chaos_dir().join("undo"), crate::trusted::me());
+    match std::fs::symlink_metadata(&folder) {
+        Ok(found) if found.uid() != me => folder.with_file_name(format!("undo-{me}")),
+        _ => folder,
+    }
 }
 
 /// The root of the workspace of the package that runs: of `CARGO_MANIFEST_DIR`, which `cargo test`, `cargo run` and

@@ -59,6 +59,20 @@ pub struct Knob {
     pub word: Option<String>,
 }
 
+impl DockerUndo {
+    /// The id of the container that it is for.
+    #[cfg(feature = "docker")]
+    pub(crate) fn container(&self) -> &str {
+        match self {
+            Self::Unpause { container }
+            | Self::Start { container }
+            | Self::Limit { container, .. }
+            | Self::Throttle { container, .. }
+            | Self::Connect { container, .. } => container,
+        }
+    }
+}
+
 impl std::fmt::Display for DockerUndo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

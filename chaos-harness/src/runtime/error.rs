@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::{EngineAddressError, RuntimeKind};
 use crate::safety::undo::UndoError;
+use crate::safety::{AllowListError, Untrusted};
 use crate::topology::InstanceId;
 
 /// A failure of a runtime, with what can be done about it.
@@ -110,6 +111,33 @@ pub enum RuntimeError {
         /// Where to write it.
         file: PathBuf,
     },
+    /// A step of an undo log that names what is not of the log's environment. It is not taken.
+    #[error(
+        "{target} is neither of environment {environment} nor on the allow-list, and is left alone; to have it changed back, \
+         write the container's name on a line of {file}", file = .file.display()
+    )]
+    NotOfEnvironment {
+        /// What the step names.
+        target: String,
+        /// The log's environment.
+        environment: String,
+        /// Where to allow it.
+        file: PathBuf,
+    },
+    /// A step of an undo log that names a limit which the control group of its container does not have. It is not set.
+    #[error("`{limit}` is no limit of container {container} on a disk, and is left alone")]
+    NoSuchLimit {
+        /// The file, the disk and the word that the step names.
+        limit: String,
+        /// The container.
+        container: String,
+    },
+    /// The allow-list is not taken.
+    #[error(transparent)]
+    AllowList(&'static AllowListError),
+    /// A folder of the harness that somebody else may have made.
+    #[error("{0}; remove it, or set TMPDIR to a folder of your own")]
+    Untrusted(#[from] Untrusted),
     /// Something that could not be undone to the letter on a container that was there before.
     #[error(
         "{instance} is a container that runs already, and cannot be {action}: what it was before could not be brought \
@@ -247,6 +275,17 @@ pub enum RuntimeError {
         /// How many were tried.
         tried: u32,
     },
+    /// More instances than the loopback network of an environment has addresses for.
+    #[error(
+        "there is no address for {instance}: the loopback network of an environment has {most}; start fewer instances, or \
+         use CHAOS_RUNTIME=docker"
+    )]
+    LoopbackFull {
+        /// The instance.
+        instance: InstanceId,
+        /// How many instances can have one.
+        most: usize,
+    },
     /// Some things could not be removed.
     #[error("left behind: {}", .what.join(", "))]
     LeftBehind {
@@ -358,6 +397,11 @@ impl RuntimeError {
             Self::NothingToRun { .. } | Self::NoVolumes { .. } | Self::NoNetwork { .. } => Some(Missing::Ability),
             _ => None,
         }
+    }
+
+    /// Whether a step of an undo log was not taken for what it names, so that to try again is in vain.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::NotOfEnvironment { .. } | Self::NoSuchLimit { .. })
     }
 
     /// An [`Io`](Self::Io) error for `action`, to be used with `map_err`.

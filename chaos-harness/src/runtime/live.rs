@@ -7,8 +7,9 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde::{Deserialize, Serialize};
 
-use super::RuntimeError;
 use super::session::start_time;
+use super::{RuntimeError, process};
+use crate::safety::undo::Scope;
 
 /// A process, told apart from a later one of its number by when it started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -67,6 +68,23 @@ impl Process {
     /// Whether it has not ended.
     pub(crate) fn is_there(self) -> bool {
         start_time(self.pid) == Some(self.started)
+    }
+
+    /// Whether it carries the marks of the scope's environment or runs in a container within the scope; `false` once it has
+    /// ended.
+    ///
+    /// # Errors
+    /// [`RuntimeError::NotOfEnvironment`] for any other.
+    pub(crate) async fn is_within(self, scope: &Scope) -> Result<bool, RuntimeError> {
+        if !self.is_there() || process::is_of_environment(self.pid, &scope.environment) {
+            return Ok(self.is_there());
+        }
+        #[cfg(feature = "docker")]
+        let held = super::docker::holds_process(self.pid, scope).await;
+        #[cfg(not(feature = "docker"))]
+        let held = Err(scope.refusal(self.to_string()));
+        // One that ended meanwhile could not be looked at.
+        if self.is_there() { held } else { Ok(false) }
     }
 
     /// The processes that it has started and that run, in order of their numbers.
@@ -174,6 +192,15 @@ impl ProcessUndo {
     pub(crate) fn take(&self) -> Result<(), RuntimeError> {
         let Self::Descriptors { process, soft, .. } = self;
         process.limit_descriptors(*soft)
+    }
+
+    /// Takes the step where the process is within `scope`.
+    ///
+    /// # Errors
+    /// [`RuntimeError::NotOfEnvironment`] where it is not; else as [`take`](Self::take).
+    pub(crate) async fn take_within(&self, scope: &Scope) -> Result<(), RuntimeError> {
+        let Self::Descriptors { process, .. } = self;
+        if process.is_within(scope).await? { self.take() } else { Ok(()) }
     }
 }
 

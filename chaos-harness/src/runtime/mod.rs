@@ -15,6 +15,7 @@ mod engine_address;
 mod error;
 pub(crate) mod ledger;
 mod live;
+mod machine_lock;
 mod process;
 mod resources;
 mod session;
@@ -43,10 +44,11 @@ pub use resources::{
     CPU_PERIOD, ConnectionNow, DiskPace, DiskWrites, Hold, Limit, LimitNow, Pressure, Resource, Resources, Space, Usage,
 };
 pub use session::EnvironmentId;
-pub(crate) use session::{ask_owner_to_end, is_owner_alive, is_owner_gone, owner_of_this_process};
+pub(crate) use session::{ask_owner_to_end, is_maker_there, is_owner_alive, is_owner_gone, owner_of_this_process};
 pub use signal::{Signal, Wont};
 pub use sweep::{Leftover, sweep};
-pub(crate) use sweep::{remove_environment, remove_of_owner, sweep_all};
+pub(crate) use sweep::{remove_environment, remove_everywhere, remove_of_owner, sweep_all};
+pub(crate) use target_network::tables_of;
 pub use target_network::{NetworkUndo, TargetNetwork};
 
 use crate::safety::undo::UndoLog;
@@ -75,7 +77,10 @@ pub trait Runtime: Send + Sync + Debug {
     fn link_host(&self) -> IpAddr;
 
     /// The address that an instance is told to bind.
-    fn listen_address(&self, instance: &InstanceId, port: u16) -> SocketAddr;
+    ///
+    /// # Errors
+    /// When there is none left for it.
+    fn listen_address(&self, instance: &InstanceId, port: u16) -> Result<SocketAddr, RuntimeError>;
 
     /// Makes ready what `topology` runs: builds binaries and images, looks for named ones.
     ///

@@ -50,6 +50,9 @@ const LONGEST: Duration = Duration::from_secs(30 * 60);
 /// after a minute.
 const SURELY: Duration = Duration::from_secs(10 * 60);
 
+/// So much of when its owner started is in the name of an environment.
+const STARTED_MODULO: u64 = 100_000;
+
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
 impl EnvironmentId {
@@ -57,7 +60,7 @@ impl EnvironmentId {
     pub fn new(topology: &str) -> Self {
         let owner = Owner::this_process();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("chaos-{topology}-{}-{}-{number}", owner.pid, owner.started % 100_000);
+        let name = format!("chaos-{topology}-{}-{}-{number}", owner.pid, owner.started % STARTED_MODULO);
         Self { name, owner, limit: LONGEST, began: SystemTime::now() }
     }
 
@@ -132,6 +135,16 @@ pub(crate) fn is_owner_gone(owner: &str) -> bool {
 /// Whether `owner` names a process that is not known to be gone.
 pub(crate) fn is_owner_alive(owner: &str) -> bool {
     owner.parse::<Owner>().is_ok_and(|owner| !owner.is_gone())
+}
+
+/// Whether a process runs that may have made `environment`, by what its name says of it. A name that says nothing is of
+/// nobody.
+pub(crate) fn is_maker_there(environment: &str) -> bool {
+    let mut parts = environment.rsplit('-').skip(1);
+    let mut number = || parts.next()?.parse::<u64>().ok();
+    let (Some(started), Some(pid)) = (number(), number()) else { return false };
+    let runs_since = u32::try_from(pid).ok().and_then(start_time);
+    runs_since.is_some_and(|since| since % STARTED_MODULO == started)
 }
 
 /// Sends `SIGTERM` to the process that `owner` names, if it is on this machine and still the same.
@@ -246,6 +259,17 @@ mod tests {
         assert!(is_left(&labels(&id)));
         let before: HashMap<_, _> = labels(&id).into_iter().filter(|(key, _)| key != LABEL_UNTIL).collect();
         assert!(!is_left(&before), "no time is written on it");
+    }
+
+    #[test]
+    fn the_name_of_an_environment_tells_of_its_maker() {
+        let id = EnvironmentId::new("two-words");
+        assert!(is_maker_there(id.name()));
+        let pid = std::process::id();
+        let gone = Owner::this_process().started % STARTED_MODULO + 1;
+        for other in [&*format!("chaos-shop-{pid}-{gone}-1"), "chaos-shop-4294967295-1-1", "shop", "", "-", "a-b-c"] {
+            assert!(!is_maker_there(other), "{other}");
+        }
     }
 
     #[test]

@@ -33,22 +33,28 @@ impl std::fmt::Display for Leftover {
 /// When the engine refuses; what could be removed is gone.
 pub async fn sweep(check: bool) -> Result<Vec<Leftover>, RuntimeError> {
     let (found, failed) = sweep_all(check).await;
-    failed.map_or(Ok(found), Err)
+    failed.into_iter().next().map_or(Ok(found), Err)
 }
 
 /// The same; what was found, and what could not be removed of it.
-pub(crate) async fn sweep_all(check: bool) -> (Vec<Leftover>, Option<RuntimeError>) {
-    let (mut found, mut failed) = (process::sweep(check), None);
-    #[cfg(feature = "docker")]
+pub(crate) async fn sweep_all(check: bool) -> (Vec<Leftover>, Vec<RuntimeError>) {
+    let (found, failed) = process::sweep(check);
+    let (at_engine, failed_there) = sweep_engine(check).await;
+    ([found, at_engine].concat(), failed.into_iter().chain(failed_there).collect())
+}
+
+#[cfg(feature = "docker")]
+async fn sweep_engine(check: bool) -> (Vec<Leftover>, Option<RuntimeError>) {
     match super::docker::sweep(check).await {
-        Ok((more, error)) => {
-            found.extend(more);
-            failed = error;
-        }
-        Err(RuntimeError::NoEngine { .. }) => {}
-        Err(error) => failed = Some(error),
+        Ok(swept) => swept,
+        Err(RuntimeError::NoEngine { .. }) => (Vec::new(), None),
+        Err(error) => (Vec::new(), Some(error)),
     }
-    (found, failed)
+}
+
+#[cfg(not(feature = "docker"))]
+async fn sweep_engine(_: bool) -> (Vec<Leftover>, Option<RuntimeError>) {
+    (Vec::new(), None)
 }
 
 /// Takes away all that carries the marks of process `owner`, whichever environment it is of. Without an engine that is
@@ -74,5 +80,14 @@ pub(crate) async fn remove_environment(runtime: RuntimeKind, environment: &str) 
         RuntimeKind::Docker => super::docker::remove_environment(environment).await,
         #[cfg(not(feature = "docker"))]
         RuntimeKind::Docker => Err(RuntimeError::NotBuilt),
+    }
+}
+
+/// The same on every runtime, where nobody knows which it was. Without an engine nothing is there.
+pub(crate) async fn remove_everywhere(environment: &str) -> Result<(), RuntimeError> {
+    process::remove_environment(environment).await?;
+    match remove_environment(RuntimeKind::Docker, environment).await {
+        Err(RuntimeError::NoEngine { .. } | RuntimeError::NotBuilt) => Ok(()),
+        other => other,
     }
 }

@@ -1,15 +1,17 @@
 //! The network namespace of an instance, as data: another process finds the same one later, or finds that it is gone.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 
 use chaos_harness_netns::{Done, Job, NameDelay, Namespace, NetnsError};
 use serde::{Deserialize, Serialize};
 
-use super::RuntimeError;
 use super::delayed_names::DelayedNames;
 #[cfg(feature = "docker")]
 use super::docker;
 use super::session::start_time;
+use super::{Process, RuntimeError};
+use crate::safety::undo::Scope;
 
 /// How the network namespace of an instance is entered.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -62,6 +64,26 @@ impl TargetNetwork {
         }
     }
 
+    /// The same where it is that of a target within `scope`, and never this machine's own; `None` once it is gone.
+    ///
+    /// # Errors
+    /// [`RuntimeError::NotOfEnvironment`] for any other.
+    async fn within(&self, scope: &Scope) -> Result<Option<Self>, RuntimeError> {
+        match self {
+            Self::Process { pid, started, inode } => {
+                let process = Process { pid: *pid, started: *started };
+                if process.is_there() && is_of_this_machine(*inode) {
+                    return Err(scope.refusal(format!("the network of this machine (through process {pid})")));
+                }
+                Ok(process.is_within(scope).await?.then(|| self.clone()))
+            }
+            #[cfg(feature = "docker")]
+            Self::Helper { container, labels, .. } => docker::network_within(container, labels, scope).await,
+            #[cfg(not(feature = "docker"))]
+            Self::Helper { .. } => Err(RuntimeError::NotBuilt),
+        }
+    }
+
     /// Holds questions to name servers back there, for as long as this process lives and what is returned is not ended.
     ///
     /// # Errors
@@ -80,6 +102,12 @@ impl TargetNetwork {
             Self::Helper { .. } => Err(RuntimeError::NotBuilt),
         }
     }
+}
+
+/// Whether a network namespace is that of this process or of the machine's first one.
+fn is_of_this_machine(inode: u64) -> bool {
+    let of = |process| std::fs::metadata(format!("/proc/{process}/ns/net")).ok();
+    ["self", "1"].into_iter().filter_map(of).any(|namespace| namespace.ino() == inode)
 }
 
 /// Does `work` in the namespace of a process, told by its id, its start and the number of the namespace.
@@ -159,6 +187,32 @@ impl NetworkUndo {
             Err(error) => Err(error),
         }
     }
+
+    /// Takes the step where the network is that of a target within `scope` and, for a table, its name is one that the
+    /// harness gives in that environment.
+    ///
+    /// # Errors
+    /// [`RuntimeError::NotOfEnvironment`] where it is not; else as [`take`](Self::take).
+    pub(crate) async fn take_within(&self, scope: &Scope) -> Result<(), RuntimeError> {
+        let (Self::Table { network, .. } | Self::Shape { network }) = self;
+        if let Self::Table { table, .. } = self
+            && !table.starts_with(&tables_of(&scope.environment))
+        {
+            return Err(scope.refusal(format!("table {table}")));
+        }
+        let Some(network) = network.within(scope).await? else { return Ok(()) };
+        match self.clone() {
+            Self::Table { table, .. } => Self::Table { network, table },
+            Self::Shape { .. } => Self::Shape { network },
+        }
+        .take()
+        .await
+    }
+}
+
+/// What the name of each table begins with that is for `environment`.
+pub(crate) fn tables_of(environment: &str) -> String {
+    format!("chaos_{environment}_")
 }
 
 impl std::fmt::Display for NetworkUndo {

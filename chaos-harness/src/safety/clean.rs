@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::AllowList;
 use super::undo::{Pending, UndoError, pending};
 use crate::runtime::{Leftover, sweep_all};
 
@@ -15,7 +16,8 @@ pub struct Cleaned {
 }
 
 /// Finds what dead test processes left on this machine, and unless `check` is set undoes and removes it. What live
-/// ones own is left alone. Undo logs are those in `folder`, [`undo_dir`] as a rule; labels are found whoever set them.
+/// ones own is left alone, and what other users own but for what carries the harness's labels at the engine. Undo logs are
+/// those in `folder`, [`undo_dir`] as a rule.
 ///
 /// ```no_run
 /// # async fn example() {
@@ -35,9 +37,13 @@ pub async fn clean(folder: &Path, check: bool) -> Cleaned {
         }
         Err(error) => cleaned.failed.push(error.to_string()),
     }
+    // Without it, steps on containers that are not the harness's own are not taken.
+    if let Err(error) = AllowList::current() {
+        cleaned.failed.push(error.to_string());
+    }
     let (swept, failed) = sweep_all(check).await;
     cleaned.found.extend(swept);
-    cleaned.failed.extend(failed.map(|error| error.to_string()));
+    cleaned.failed.extend(failed.iter().map(ToString::to_string));
     cleaned
 }
 

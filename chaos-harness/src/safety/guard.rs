@@ -203,13 +203,13 @@ async fn revert_all(owner: &str, memory: &mut Memory) -> bool {
         };
         for log in &logs {
             match log.take_steps().await {
-                Ok(true) if over => {
+                Ok(Some(kept)) if over => {
                     memory.forget(log.environment());
                     // A file that cannot be removed is named by the next run.
-                    let _ = log.settle();
+                    let _ = log.settle(&kept);
                 }
-                Ok(true) => {}
-                Ok(false) | Err(_) => over = false,
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => over = false,
             }
         }
         if over {

@@ -1,6 +1,5 @@
 //! Limits on what an experiment may do, and the certainty that nothing of it stays.
 
-#[cfg(feature = "docker")]
 mod allow_list;
 mod clean;
 pub(crate) mod guard;
@@ -10,9 +9,15 @@ mod limits;
 mod radius;
 pub mod undo;
 
-#[cfg(feature = "docker")]
 pub(crate) use allow_list::AllowList;
+pub use allow_list::AllowListError;
+#[doc(hidden)]
+pub use allow_list::fuzz_allow_list;
 pub use clean::{Cleaned, clean};
 pub use halt_all::{Halted, halt_all};
 pub use limits::{Limits, LimitsError};
 pub use radius::BlastRadius;
+#[doc(hidden)]
+pub use undo::fuzz_undo_log;
+
+pub use crate::trusted::Untrusted;

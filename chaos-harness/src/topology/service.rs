@@ -130,7 +130,8 @@ impl Service {
     }
 
     /// A container that runs already, on the docker runtime, by name or id: one of a compose file, for instance. It must be
-    /// named on a line of `chaos-allow.txt`, a file in the package's folder or one above it (or `CHAOS_ALLOW_FILE`).
+    /// named on a line of `chaos-allow.txt`, a file in the package's folder or one above it, up to the root of the workspace (or
+    /// `CHAOS_ALLOW_FILE`). Only you or root may be able to write that file and its folder.
     /// Links to it are made; its own calls do not go through links, since nothing can be told to it any more.
     ///
     /// ```

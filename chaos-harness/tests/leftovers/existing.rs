@@ -1,5 +1,8 @@
 //! Containers that are not the harness's own: not touched unless written down, and as they were before afterwards.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::common::{engine_answers, not_run};
@@ -8,10 +11,19 @@ use crate::traces;
 use crate::victim::Victim;
 
 /// What the victim said in its end.
-fn said(victim: Victim) -> (bool, String) {
+pub(crate) fn said(victim: Victim) -> (bool, String) {
     let output = victim.process.wait_with_output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+/// A list that nobody else may write, in a folder of which the same holds.
+pub(crate) fn allow_list(name: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("chaos-allow.txt");
+    std::fs::write(&list, format!("{name}\n")).unwrap();
+    std::fs::set_permissions(&list, Permissions::from_mode(0o600)).unwrap();
+    (folder, list)
 }
 
 #[test]
@@ -21,9 +33,8 @@ fn somebody_elses_container() {
     }
     let foreign = Foreign::start(&image(), "product", &[]);
     is_refused_by_name_and_by_id(&foreign);
-    let list = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(list.path(), format!("{}\n", foreign.name)).unwrap();
-    let allowed = list.path().to_str().unwrap();
+    let (_folder, list) = allow_list(&foreign.name);
+    let allowed = list.to_str().unwrap();
     is_used_and_left_as_it_was(&foreign, allowed);
     is_under_one_experiment_at_a_time_and_restored_after_a_kill(&foreign, allowed);
     has_its_descriptors_back_after_a_kill(&foreign, allowed);

@@ -14,6 +14,7 @@ mod lanes;
 mod moments;
 mod names;
 mod out_of_sight;
+mod planted;
 mod program;
 mod traces;
 mod unprivileged;

@@ -8,7 +8,7 @@ use super::traffic::Traffic;
 use crate::environment::Environment;
 use crate::fault::link::fresh_name;
 use crate::fault::{FaultError, Injected};
-use crate::runtime::{NetworkUndo, RuntimeError, TargetNetwork};
+use crate::runtime::{NetworkUndo, RuntimeError, TargetNetwork, tables_of};
 use crate::safety::undo::{UndoLog, UndoStep};
 use crate::topology::InstanceId;
 
@@ -57,7 +57,7 @@ pub(super) fn refusal(fault: &str, instead: &'static str, error: RuntimeError) -
 
 /// A table that nobody has.
 pub(super) fn fresh_table(environment: &Environment) -> String {
-    format!("chaos_{}_{}", environment.runtime().undo_log().environment(), fresh_name())
+    tables_of(environment.runtime().undo_log().environment()) + &fresh_name()
 }
 
 /// Applies the rules in every namespace, or in none.

@@ -1,9 +1,6 @@
 //! Containers that were there before: touched only when the allow-list names them, by one experiment at a time, and
 //! never removed.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
-
 use bollard::Docker;
 use tokio::sync::broadcast;
 use tokio::task::AbortHandle;
@@ -12,6 +9,7 @@ use super::address;
 use super::client::{engine, status_code};
 use super::events::{self, Watch};
 use crate::folders::undo_dir;
+use crate::runtime::machine_lock::MachineLock;
 use crate::runtime::{Change, RuntimeError};
 use crate::safety::{AllowList, undo};
 
@@ -22,8 +20,7 @@ pub(super) struct Existing {
     pub(super) container: String,
     /// Tells of changes in its life.
     watch: AbortHandle,
-    /// Unlocked when it is closed, at the latest by the kernel.
-    _lock: File,
+    _lock: MachineLock,
 }
 
 impl Drop for Existing {
@@ -49,13 +46,13 @@ pub(super) async fn adopt(
     let is_running = details.state.as_ref().and_then(|state| state.running) == Some(true);
     let (id, name) = (details.id.unwrap_or_default(), details.name.unwrap_or_default());
     let name = name.trim_start_matches('/');
-    let allowed = AllowList::read().map_err(RuntimeError::io("read the allow-list"))?;
+    let allowed = AllowList::current().map_err(RuntimeError::AllowList)?;
     if !allowed.allows(name, &id) {
         return Err(RuntimeError::NotOurs { container: name.to_owned(), file: allowed.file() });
     }
     let lock = lock(name, &id)?;
     // Its lock goes with a process; what that has left to undo may not be taken for what was there before.
-    if undo::names(&undo_dir(), &id).map_err(RuntimeError::io("read the undo logs"))? {
+    if undo::names(&undo_dir(), &id)? {
         return Err(RuntimeError::Taken { container: name.to_owned() });
     }
     if is_running && address.is_none() {
@@ -66,15 +63,7 @@ pub(super) async fn adopt(
 }
 
 /// Takes the lock that every harness on this machine takes before it touches the container.
-fn lock(name: &str, id: &str) -> Result<File, RuntimeError> {
-    let path = std::env::temp_dir().join(format!("chaos-harness-{id}.lock"));
-    let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default();
-    // The folder is everybody's: what lies there is neither followed nor emptied.
-    let file = OpenOptions::new().create(true).append(true).custom_flags(no_follow).open(&path);
-    let file = file.map_err(RuntimeError::io(format!("open the lock {}", path.display())))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(RuntimeError::Taken { container: name.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(RuntimeError::io(format!("lock {}", path.display()))(error)),
-    }
+fn lock(name: &str, id: &str) -> Result<MachineLock, RuntimeError> {
+    let taken = MachineLock::take(id).map_err(RuntimeError::io(format!("lock container {name}")))?;
+    taken.ok_or_else(|| RuntimeError::Taken { container: name.to_owned() })
 }

@@ -49,7 +49,8 @@ pub(crate) use leased::{Leased, delay_names};
 #[cfg(test)]
 pub(super) use libraries::of as libraries_of;
 pub(super) use sweep::{remove_environment, remove_of_owner, sweep};
-pub(crate) use undo::undo;
+pub(super) use undo::network_within;
+pub(crate) use undo::{holds_process, undo, undo_within};
 
 use self::client::{connect, engine};
 use self::existing::Existing;
@@ -215,9 +216,9 @@ impl Runtime for DockerRuntime {
         self.network.gateway
     }
 
-    fn listen_address(&self, _: &InstanceId, port: u16) -> SocketAddr {
+    fn listen_address(&self, _: &InstanceId, port: u16) -> Result<SocketAddr, RuntimeError> {
         // Inside a container only its own network can reach it.
-        SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))
+        Ok(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))
     }
 
     async fn prepare(&self, topology: &Topology) -> Result<(), RuntimeError> {

@@ -6,19 +6,17 @@
 
 use std::fs::{OpenOptions, read_to_string};
 use std::io::{Error, ErrorKind, Write};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
+use bollard::models::ContainerInspectResponse;
 use rustix::io::Errno;
 
 use super::cgroup::Cgroup;
-use super::{DockerRuntime, kill};
+use super::{DockerRuntime, kill, undo};
 use crate::runtime::docker_undo::{DockerUndo, Knob};
 use crate::runtime::{DiskPace, Hold, LimitNow, RuntimeError};
 use crate::safety::undo::UndoStep;
 use crate::topology::InstanceId;
-
-/// Where the kernel shows control groups.
-const GROUPS: &str = "/sys/fs/cgroup";
 
 /// The limits on reading and on writing one disk, in one unit, of one container.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,25 +75,42 @@ impl Knob {
         Ok(line.and_then(value))
     }
 
-    /// Whether it is one of the control group of `container`, whoever wrote it down.
-    fn is_of(&self, container: &str) -> bool {
-        let is_plain = self.file.components().all(|part| part != Component::ParentDir);
-        let names = self.file.parent().is_some_and(|group| group.to_string_lossy().contains(container));
-        is_plain && !container.is_empty() && names && self.file.starts_with(GROUPS)
+    /// Whether it is a limit of `group` on a disk, whoever wrote it down: a file and a word of it that there are, and a
+    /// number of a device.
+    fn is_of(&self, group: &Cgroup) -> bool {
+        let is_number = |text: &str| !text.is_empty() && text.chars().all(|character| character.is_ascii_digit());
+        let is_device = self.device.split_once(':').is_some_and(|(major, minor)| is_number(major) && is_number(minor));
+        let units = [DiskPace::Operations(0), DiskPace::Bytes(0)];
+        is_device && units.into_iter().flat_map(|unit| knobs(group, &self.device, unit)).any(|knob| knob == *self)
     }
 }
 
-/// Sets limits back; a control group that is gone, and a disk that is, have none.
-pub(super) fn set_back(container: &str, knobs: &[(Knob, Option<u64>)]) -> Result<(), RuntimeError> {
+/// Sets limits of a container back; one that does not run has no control group, and so none.
+pub(super) fn set_back(
+    container: &ContainerInspectResponse,
+    knobs: &[(Knob, Option<u64>)],
+) -> Result<(), RuntimeError> {
+    let id = container.id.clone().unwrap_or_default();
+    let pid = container.state.as_ref().and_then(|state| u32::try_from(state.pid?).ok()).filter(|pid| *pid != 0);
+    let Some(pid) = pid else { return Ok(()) };
+    match Cgroup::of(pid) {
+        Some(group) if kill::is_of(pid, &id) => set_back_in(&group, &id, knobs),
+        // It has ended meanwhile, or runs on another machine, where nothing could be set.
+        _ => Ok(()),
+    }
+}
+
+/// A limit that is gone, as its disk may be, needs no setting back.
+fn set_back_in(group: &Cgroup, container: &str, knobs: &[(Knob, Option<u64>)]) -> Result<(), RuntimeError> {
+    if let Some((knob, _)) = knobs.iter().find(|(knob, _)| !knob.is_of(group)) {
+        let Knob { file, device, word } = knob;
+        let limit = [file.display().to_string(), device.clone(), word.clone().unwrap_or_default()].join(" ");
+        return Err(RuntimeError::NoSuchLimit { limit: limit.trim().to_owned(), container: container.to_owned() });
+    }
     for (knob, before) in knobs {
-        let action = || format!("set back {}", knob.file.display());
-        if !knob.is_of(container) {
-            let foreign = Error::new(ErrorKind::InvalidInput, format!("it is not of container {container}"));
-            return Err(RuntimeError::io(action())(foreign));
-        }
         match knob.set(*before) {
             Err(error) if error.kind() != ErrorKind::NotFound && !is_no_device(&error) => {
-                return Err(RuntimeError::io(action())(error));
+                return Err(RuntimeError::io(format!("set back {}", knob.file.display()))(error));
             }
             _ => {}
         }
@@ -239,7 +254,7 @@ impl DockerRuntime {
             let container = throttle.container;
             if is_held {
                 let due: Vec<_> = before.into_iter().map(|(knob, before)| (knob, least(due, before))).collect();
-                set_back(&container, &due)?;
+                undo::undo(&DockerUndo::Throttle { container, knobs: due }).await?;
             } else {
                 self.take(UndoStep::Docker(DockerUndo::Throttle { container, knobs: before })).await?;
             }
@@ -316,14 +331,34 @@ mod tests {
     }
 
     #[test]
-    fn only_the_groups_of_a_container_are_written_to() {
-        let knob = |file: &str| Knob { file: PathBuf::from(file), device: "254:0".to_owned(), word: None };
-        assert!(knob("/sys/fs/cgroup/blkio/docker/3f2a/blkio.throttle.read_bps_device").is_of("3f2a"));
-        for other in ["/etc/3f2a/passwd", "/sys/fs/cgroup/../../../etc/3f2a/x", "/sys/fs/cgroup/blkio/docker/77/x"] {
-            assert!(!knob(other).is_of("3f2a"), "{other}");
-            let error = set_back("3f2a", &[(knob(other), None)]).unwrap_err();
-            assert!(error.to_string().contains("it is not of container 3f2a"), "{error}");
+    fn only_limits_of_the_container_on_a_disk_are_written() {
+        let mount = tempfile::tempdir().unwrap();
+        let group = Cgroup::at(mount.path(), "7:blkio:/docker/3f2a\n0::/docker/3f2a\n");
+        let folder = mount.path().join("blkio/docker/3f2a");
+        std::fs::create_dir_all(&folder).unwrap();
+        let limit = |file: PathBuf, device: &str, word: Option<&str>| {
+            vec![(Knob { file, device: device.to_owned(), word: word.map(str::to_owned) }, None)]
+        };
+        let own = || folder.join("blkio.throttle.write_bps_device");
+        for foreign in [
+            limit(PathBuf::from("/etc/3f2a/passwd"), "254:0", None),
+            limit(mount.path().join("blkio/docker/77/blkio.throttle.write_bps_device"), "254:0", None),
+            limit(folder.join("sub/../blkio.throttle.write_bps_device"), "254:0", None),
+            limit(folder.join("cgroup.procs"), "254:0", None),
+            limit(folder.join("io.max"), "254:0", Some("wiops")),
+            limit(own(), "254:0", Some("wiops")),
+            limit(own(), "254", None),
+            limit(own(), "1 254:0", None),
+            limit(own(), "254:0 1\n254:1", None),
+            limit(own(), ":", None),
+        ] {
+            let error = set_back_in(&group, "3f2a", &foreign).unwrap_err();
+            assert!(matches!(&error, RuntimeError::NoSuchLimit { .. }), "{foreign:?}: {error}");
         }
-        set_back("3f2a", &[(knob("/sys/fs/cgroup/blkio/docker/3f2a/gone"), None)]).unwrap();
+        let gone = limit(own(), "254:0", None);
+        set_back_in(&group, "3f2a", &gone).unwrap();
+        std::fs::write(own(), "").unwrap();
+        set_back_in(&group, "3f2a", &gone).unwrap();
+        assert_eq!(read_to_string(own()).unwrap(), "254:0 0\n");
     }
 }

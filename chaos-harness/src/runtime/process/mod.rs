@@ -24,7 +24,7 @@ use tokio::sync::broadcast;
 use self::folders::Folders;
 use self::loopback::Loopback;
 use self::supervisor::{Supervised, Wish};
-pub(super) use self::sweep::{remove_environment, remove_of_owner, sweep};
+pub(super) use self::sweep::{is_of_environment, remove_environment, remove_of_owner, sweep};
 use super::artifact::{self, Linking};
 use super::{
     Change, EnvironmentId, InstanceSpec, Killed, Process, Runtime, RuntimeError, RuntimeKind, Signal, Signalled, State,
@@ -93,8 +93,8 @@ impl Runtime for ProcessRuntime {
         self.loopback.link_host()
     }
 
-    fn listen_address(&self, instance: &InstanceId, port: u16) -> SocketAddr {
-        SocketAddr::new(self.loopback.address_of(instance), port)
+    fn listen_address(&self, instance: &InstanceId, port: u16) -> Result<SocketAddr, RuntimeError> {
+        Ok(SocketAddr::new(self.loopback.address_of(instance)?, port))
     }
 
     async fn prepare(&self, topology: &Topology) -> Result<(), RuntimeError> {
@@ -128,7 +128,7 @@ impl Runtime for ProcessRuntime {
     async fn start(&self, spec: &InstanceSpec) -> Result<(), RuntimeError> {
         let program = self.programs.lock().unwrap_or_else(PoisonError::into_inner).get(&spec.id.service).cloned();
         let program = program.ok_or_else(|| RuntimeError::UnknownInstance { instance: spec.id.clone() })?;
-        let address = self.listen_address(&spec.id, spec.service.port);
+        let address = self.listen_address(&spec.id, spec.service.port)?;
         let mut marked = spec.clone();
         marked.env.extend(sweep::marks(&self.id));
         let folder = self.folders.of(&spec.id)?;

@@ -2,6 +2,7 @@
 //! are in.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::folders;
 use crate::runtime::session::start_time;
 use crate::runtime::{EnvironmentId, Leftover, RuntimeError, is_owner_gone, owner_of_this_process};
+use crate::trusted::me;
 
 /// The environment of a process belongs to the environment of the harness that this names.
 const ENVIRONMENT: &str = "CHAOS_HARNESS_ENVIRONMENT";
@@ -35,6 +37,10 @@ struct Marked {
 impl Marked {
     fn read(folder: &Path) -> Option<Self> {
         let pid = folder.file_name()?.to_str()?.parse().ok()?;
+        // Its marks are what a process says of itself; another user's is not believed.
+        if std::fs::metadata(folder).ok()?.uid() != me() {
+            return None;
+        }
         let started = start_time(pid)?;
         let variables = std::fs::read(folder.join("environ")).ok()?;
         let value = |name: &str| {
@@ -60,6 +66,11 @@ impl Marked {
 fn marked() -> Vec<Marked> {
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     processes.filter_map(|process| Marked::read(&process.path())).collect()
+}
+
+/// Whether process `pid` is of `environment`.
+pub(crate) fn is_of_environment(pid: u32, environment: &str) -> bool {
+    Marked::read(&Path::new("/proc").join(pid.to_string())).is_some_and(|process| process.environment == environment)
 }
 
 /// Ends every process of `environment`, and those that they start meanwhile.
@@ -90,12 +101,14 @@ async fn end_all(is_meant: impl Fn(&Marked) -> bool) -> Result<(), RuntimeError>
     }
 }
 
-/// Finds the processes and folders whose owner is gone, and takes them away unless `check` is set.
-pub(crate) fn sweep(check: bool) -> Vec<Leftover> {
+/// Finds the processes and folders whose owner is gone, and takes them away unless `check` is set; what was found, and why
+/// some of it could not be looked at or removed.
+pub(crate) fn sweep(check: bool) -> (Vec<Leftover>, Option<RuntimeError>) {
     let orphans: Vec<Marked> = marked().into_iter().filter(|process| is_owner_gone(&process.owner)).collect();
     if !check {
         orphans.iter().for_each(Marked::kill);
     }
     let processes = orphans.iter().map(|it| Leftover::new("process", format!("{} of {}", it.pid, it.environment)));
-    processes.chain(folders::sweep(check)).collect()
+    let (folders, failed) = folders::sweep(check);
+    (processes.chain(folders).collect(), failed)
 }

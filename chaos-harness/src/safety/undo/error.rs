@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::runtime::RuntimeError;
+use crate::trusted::Untrusted;
 
 /// The undo log could not be kept, or a step of it could not be taken.
 #[derive(Debug, Error)]
@@ -38,6 +39,22 @@ pub enum UndoError {
         /// The lines.
         lines: Vec<String>,
     },
+    /// A log that somebody else than this user may have written. Nothing that it says is done.
+    #[error("the undo log is left alone: {0}; look at it and remove it, or set CHAOS_DIR to a folder of your own")]
+    Untrusted(#[from] Untrusted),
+    /// Steps that name what is not of the log's environment; everything else in it is undone.
+    #[error(
+        "the undo log {path} names what it may not touch: {what}; allow it or undo it by hand, and delete the file",
+        path = .path.display(), what = refused_and_unread(.refused, .unread)
+    )]
+    Refused {
+        /// Which file.
+        path: PathBuf,
+        /// The steps, with the reasons.
+        refused: Vec<String>,
+        /// The lines that cannot be read, where there are any.
+        unread: Vec<String>,
+    },
     /// The guard could not be started, so nothing may be changed.
     #[error("the guard that cleans up after a crash could not be started: {source}")]
     Guard {
@@ -53,4 +70,9 @@ pub enum UndoError {
     /// The runtime refused.
     #[error(transparent)]
     Runtime(#[from] Box<RuntimeError>),
+}
+
+fn refused_and_unread(refused: &[String], unread: &[String]) -> String {
+    let unread = unread.iter().map(|line| format!("`{line}` (cannot be read)"));
+    refused.iter().cloned().chain(unread).collect::<Vec<_>>().join("; ")
 }

@@ -4,13 +4,18 @@
 //! test process notes the [`UndoStep`] first and takes it off after undoing it. The file goes when the environment
 //! does. What a dead process leaves is read back ([`pending`]) and undone by the guard, by the next run, or by hand.
 //! The guard hears every line as well as it is written, so that it can do without the file.
+//!
+//! A log is carried out only where nobody but this user can have written it, and a step of it only where what it names is
+//! of the log's environment, or on the allow-list.
 
+mod contents;
 mod error;
 mod pending;
+mod scope;
 mod step;
 mod told;
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -18,15 +23,24 @@ use std::time::{Duration, SystemTime};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+#[doc(hidden)]
+pub use contents::fuzz_undo_log;
 pub use error::UndoError;
 #[cfg(feature = "docker")]
 pub(crate) use pending::names;
 pub use pending::{Pending, pending};
+pub(crate) use scope::Scope;
 pub use step::UndoStep;
 pub(super) use told::{Memory, Told};
 
+use self::contents::line_of;
+use super::AllowList;
 use crate::folders::undo_dir;
 use crate::runtime::{EnvironmentId, RuntimeError, RuntimeKind, owner_of_this_process};
+use crate::trusted::{Folder, Untrusted};
+
+/// What the name of a log ends with, after that of its environment.
+const ENDING: &str = ".jsonl";
 
 /// Given to an experiment to end by itself before it is ended from outside.
 const GRACE: Duration = Duration::from_secs(60);
@@ -44,11 +58,11 @@ pub(super) struct Header {
 /// Every line after the first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Line {
+pub(super) enum Line<Step = UndoStep> {
     /// Something is about to be done that this undoes.
-    Note(UndoStep),
+    Note(Step),
     /// It was undone.
-    Done(UndoStep),
+    Done(Step),
 }
 
 /// The undo log of one environment.
@@ -83,16 +97,14 @@ impl UndoLog {
             runtime,
             until_ms: now_ms() + millis(id.limit() + GRACE),
         };
-        let begin = || {
-            std::fs::create_dir_all(folder)?;
-            let mut file = OpenOptions::new().create_new(true).append(true).open(&path)?;
-            write_line(&mut file, &header)?;
-            // A new name is durable with its folder.
-            File::open(folder)?.sync_all()?;
-            Ok(file)
-        };
-        let file = begin().map_err(|source| UndoError::Write { path: path.clone(), source })?;
-        super::guard::tell(&Told::Begun(header));
+        let opened = Folder::make(folder).map_err(|error| match error {
+            Untrusted::Io { source, .. } => UndoError::Write { path: path.clone(), source },
+            error => error.into(),
+        })?;
+        let file = begin_file(&opened, id.name(), &header);
+        let file = file.map_err(|source| UndoError::Write { path: path.clone(), source })?;
+        let allowed = AllowList::current().map(|list| list.names().to_vec()).unwrap_or_default();
+        super::guard::tell(&Told::Begun { header, allowed });
         Ok(Self { environment: id.name().to_owned(), path, state: Mutex::new(State { file, noted: Vec::new() }) })
     }
 
@@ -161,7 +173,12 @@ impl UndoLog {
     /// When the file cannot be removed.
     pub fn close(&self) -> Result<(), UndoError> {
         super::guard::tell(&Told::Closed { environment: self.environment.clone() });
-        remove(&self.path)
+        match std::fs::remove_file(&self.path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(UndoError::Write { path: self.path.clone(), source })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn write(&self, file: &mut File, line: Line) -> Result<(), UndoError> {
@@ -171,11 +188,24 @@ impl UndoLog {
     }
 }
 
+/// A new log with its first line. A lock on it tells for as long as this process lives that it does.
+fn begin_file(folder: &Folder, environment: &str, header: &Header) -> std::io::Result<File> {
+    let name = file_of(environment);
+    let mut file = folder.create(&name)?;
+    file.try_lock()?;
+    if let Err(error) = write_line(&mut file, header) {
+        folder.remove(&name)?;
+        return Err(error);
+    }
+    // A new name is durable with its folder.
+    folder.sync()?;
+    Ok(file)
+}
+
 /// Writes a line in one piece, and waits until the disk has it. What a full disk cuts off is taken back, so that the next
 /// line begins as one.
 fn write_line(file: &mut File, line: &impl Serialize) -> std::io::Result<()> {
-    let mut text = serde_json::to_vec(line)?;
-    text.push(b'\n');
+    let text = line_of(line)?;
     let before = file.metadata()?.len();
     let written = file.write_all(&text).and_then(|()| file.sync_data());
     if written.is_err() {
@@ -186,17 +216,11 @@ fn write_line(file: &mut File, line: &impl Serialize) -> std::io::Result<()> {
 
 /// The file of an environment's log.
 fn path_in(folder: &Path, environment: &str) -> PathBuf {
-    folder.join(format!("{environment}.jsonl"))
+    folder.join(file_of(environment))
 }
 
-/// Removes a log; one that is gone is fine.
-fn remove(path: &Path) -> Result<(), UndoError> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(UndoError::Write { path: path.to_owned(), source: error })
-        }
-        _ => Ok(()),
-    }
+fn file_of(environment: &str) -> String {
+    format!("{environment}{ENDING}")
 }
 
 fn now_ms() -> u64 {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Scope;
 #[cfg(feature = "docker")]
 use crate::runtime::docker;
 use crate::runtime::docker_undo::DockerUndo;
@@ -24,7 +25,8 @@ pub enum UndoStep {
 }
 
 impl UndoStep {
-    /// Takes the step.
+    /// Takes the step, on whatever it names: for whoever noted it. What others noted is
+    /// [reverted](super::Pending::revert), which looks first at what a step names.
     ///
     /// # Errors
     /// When the change may still be there; taking the step again is safe.
@@ -36,6 +38,21 @@ impl UndoStep {
             Self::Docker(_) => Err(RuntimeError::NotBuilt),
             Self::Network(undo) => undo.take().await,
             Self::Process(undo) => undo.take(),
+        }
+    }
+
+    /// Takes the step where what it names is within `scope`, or gone.
+    ///
+    /// # Errors
+    /// [`RuntimeError::NotOfEnvironment`] where it is not, and nothing was done; else as [`take`](Self::take).
+    pub(super) async fn take_within(&self, scope: &Scope) -> Result<(), RuntimeError> {
+        match self {
+            #[cfg(feature = "docker")]
+            Self::Docker(undo) => docker::undo_within(undo, scope).await,
+            #[cfg(not(feature = "docker"))]
+            Self::Docker(_) => Err(RuntimeError::NotBuilt),
+            Self::Network(undo) => undo.take_within(scope).await,
+            Self::Process(undo) => undo.take_within(scope).await,
         }
     }
 }

@@ -5,14 +5,20 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Header, Line, Pending, UndoStep, path_in};
+use super::{Header, Line, Pending, path_in};
+use crate::safety::AllowList;
 
 /// One line on the pipe from a test process to its guard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::safety) enum Told {
     /// A log begins.
-    Begun(Header),
+    Begun {
+        /// Whose it is.
+        header: Header,
+        /// The allow-list that its faults go by.
+        allowed: Vec<String>,
+    },
     /// A log gets a line.
     Written {
         /// The log's environment.
@@ -54,13 +60,14 @@ impl Memory {
 
     fn take_in(&mut self, told: Told) {
         match told {
-            Told::Begun(header) => {
+            Told::Begun { header, allowed } => {
                 let path = path_in(&self.folder, &header.environment);
-                self.logs.insert(header.environment.clone(), Pending::new(path, header));
+                let allowed = AllowList::of_names(allowed);
+                self.logs.insert(header.environment.clone(), Pending::told(path, header, allowed));
             }
             Told::Written { environment, line } => {
                 if let Some(log) = self.logs.get_mut(&environment) {
-                    line.apply(&mut log.steps);
+                    line.apply(&mut log.contents.steps);
                 }
             }
             Told::Closed { environment } => self.forget(&environment),
@@ -75,15 +82,5 @@ impl Memory {
     /// The environment is gone.
     pub(in crate::safety) fn forget(&mut self, environment: &str) {
         self.logs.remove(environment);
-    }
-}
-
-impl Line {
-    /// Brings what is still to be undone up to date.
-    pub(super) fn apply(self, steps: &mut Vec<UndoStep>) {
-        match self {
-            Self::Note(step) => steps.push(step),
-            Self::Done(step) => steps.retain(|noted| *noted != step),
-        }
     }
 }
