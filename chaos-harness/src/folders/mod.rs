@@ -30,10 +30,19 @@ pub fn journal_dir() -> PathBuf {
 /// The folder of this user's undo logs: `undo`, or `undo-UID` where that is another user's, as it may be in a shared
 /// `CHAOS_DIR` or for root in somebody's checkout.
 pub fn undo_dir() -> PathBuf {
-    let (folder, me) = (chaos_dir().join("undo"), crate::trusted::me());
-    match std::fs::symlink_metadata(&folder) {
-        Ok(found) if found.uid() != me => folder.with_file_name(format!("undo-{me}")),
-        _ => folder,
+    of_this_user(&chaos_dir(), "undo")
+}
+
+/// The folder of what is built for targets, in the same way: nobody runs what another user has put there.
+pub(crate) fn build_dir() -> PathBuf {
+    of_this_user(&chaos_dir(), "build")
+}
+
+fn of_this_user(folder: &Path, name: &str) -> PathBuf {
+    let (shared, me) = (folder.join(name), crate::trusted::me());
+    match std::fs::symlink_metadata(&shared) {
+        Ok(found) if found.uid() != me => folder.join(format!("{name}-{me}")),
+        _ => shared,
     }
 }
 
@@ -63,6 +72,18 @@ fn package(started_by_cargo: Option<&Path>, compiled_in: Option<&Path>, current:
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_belongs_to_another_user_is_not_shared() {
+        let place = tempfile::tempdir().unwrap();
+        assert_eq!(of_this_user(place.path(), "undo"), place.path().join("undo"));
+        std::fs::create_dir(place.path().join("undo")).unwrap();
+        assert_eq!(of_this_user(place.path(), "undo"), place.path().join("undo"));
+        if crate::trusted::me() == 0 {
+            std::os::unix::fs::chown(place.path().join("undo"), Some(54321), None).unwrap();
+            assert_eq!(of_this_user(place.path(), "undo"), place.path().join("undo-0"));
+        }
+    }
 
     #[test]
     fn a_package_is_known_by_cargo_then_by_the_compiler_then_by_the_current_folder() {

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::RuntimeError;
-use crate::folders::chaos_dir;
+use crate::folders::build_dir;
 use crate::progress;
 use crate::topology::{Build, CargoBin};
 
@@ -63,7 +63,7 @@ fn announced<T>(bin: &CargoBin, work: impl FnOnce() -> T) -> T {
 
 fn build_anew(bin: &CargoBin, settings: &Build, linking: Linking) -> Result<PathBuf, RuntimeError> {
     let failed = |output: String| RuntimeError::Build { package: bin.package.clone(), bin: bin.bin.clone(), output };
-    let folder = chaos_dir().join("build");
+    let folder = build_dir();
     let lock = format!("lock {}", folder.display());
     std::fs::create_dir_all(&folder).map_err(RuntimeError::io(lock.clone()))?;
     // Cargo puts what is linked in either way in the same place: nobody else builds until it is taken from there.
@@ -182,7 +182,7 @@ fn tail(bytes: &[u8], lines: usize) -> String {
 #[cfg(feature = "docker")]
 pub(super) fn helper() -> Result<PathBuf, RuntimeError> {
     const SOURCE: &str = include_str!("docker/helper/main.rs");
-    let folder = chaos_dir().join("build");
+    let folder = build_dir();
     let program = folder.join(format!("chaos-press-{}", digest_of(SOURCE.as_bytes())));
     if program.is_file() {
         return Ok(program);
@@ -236,7 +236,7 @@ pub(super) fn short(digest: &[u8]) -> String {
 pub(super) fn unpack(name: &str, program: &[u8]) -> Result<PathBuf, RuntimeError> {
     use std::os::unix::fs::PermissionsExt;
 
-    let folder = chaos_dir().join("build");
+    let folder = build_dir();
     let file = folder.join(format!("{name}-{}", digest_of(program)));
     if file.is_file() {
         return Ok(file);

@@ -366,23 +366,6 @@ fn remedy(reason: &str) -> &'static str {
     known.iter().find(|(words, _)| reason.contains(words)).map_or("", |(_, remedy)| remedy)
 }
 
-/// What an experiment takes that is not here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Missing {
-    /// A Docker engine.
-    Engine,
-    /// Something that this runtime or this machine cannot do.
-    Ability,
-}
-
-impl Missing {
-    /// Whether the run as a whole is meant to have it: `CHAOS_RUNTIME` asks for docker by name. Then its absence is a
-    /// failure, and no reason to run less.
-    pub(crate) fn is_demanded(self) -> bool {
-        self == Self::Engine && std::env::var("CHAOS_RUNTIME").is_ok_and(|name| name == RuntimeKind::Docker.to_string())
-    }
-}
-
 impl From<UndoError> for RuntimeError {
     fn from(error: UndoError) -> Self {
         Self::Undo(Box::new(error))
@@ -390,15 +373,6 @@ impl From<UndoError> for RuntimeError {
 }
 
 impl RuntimeError {
-    /// What is wanted that cannot be had on this runtime or this machine at all.
-    pub(crate) fn missing(&self) -> Option<Missing> {
-        match self {
-            Self::NoEngine { .. } | Self::NotBuilt | Self::RemoteEngine { .. } => Some(Missing::Engine),
-            Self::NothingToRun { .. } | Self::NoVolumes { .. } | Self::NoNetwork { .. } => Some(Missing::Ability),
-            _ => None,
-        }
-    }
-
     /// Whether a step of an undo log was not taken for what it names, so that to try again is in vain.
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(self, Self::NotOfEnvironment { .. } | Self::NoSuchLimit { .. })

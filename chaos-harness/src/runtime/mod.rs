@@ -16,6 +16,7 @@ mod error;
 pub(crate) mod ledger;
 mod live;
 mod machine_lock;
+mod missing;
 mod process;
 mod resources;
 mod session;
@@ -37,9 +38,9 @@ pub use capability::{Capability, RuntimeKind};
 pub use choice::{Choice, RuntimeChoice, choose};
 pub(crate) use delayed_names::DelayedNames;
 pub use engine_address::EngineAddressError;
-pub(crate) use error::Missing;
 pub use error::RuntimeError;
 pub use live::{Descriptors, Process, ProcessUndo, TargetProcess};
+pub(crate) use missing::Missing;
 pub use resources::{
     CPU_PERIOD, ConnectionNow, DiskPace, DiskWrites, Hold, Limit, LimitNow, Pressure, Resource, Resources, Space, Usage,
 };

@@ -269,6 +269,47 @@ mod tests {
         assert!(matches!(count().await, Err(RuntimeError::Network(NetnsError::Gone))));
     }
 
+    /// What a log says is looked at first: the table's name, whose network it is, and whose process is in it.
+    #[tokio::test]
+    async fn only_tables_and_networks_of_the_environment_are_within_its_scope() {
+        use crate::safety::AllowList;
+
+        let Some((mut stranger, foreign)) = process() else { return };
+        let namespace = Namespace::fresh().unwrap();
+        let mut command = Command::new("sleep");
+        command.arg("600").env("CHAOS_HARNESS_ENVIRONMENT", "chaos-e-1-1-1").env("CHAOS_HARNESS_OWNER", "of it");
+        let mut target = namespace.run(|| command.spawn().unwrap()).unwrap();
+        let own = TargetNetwork::of_process(target.id()).unwrap();
+        let pid = std::process::id();
+        let inode = Namespace::of_process(pid).unwrap().inode().unwrap();
+        let machine = TargetNetwork::Process { pid, started: start_time(pid).unwrap(), inode };
+        let scope = Scope { environment: "chaos-e-1-1-1".to_owned(), allowed: AllowList::default() };
+        let table = |network: &TargetNetwork, table: &str| NetworkUndo::Table {
+            network: network.clone(),
+            table: table.to_owned(),
+        };
+        let ours = "chaos_chaos-e-1-1-1_x";
+        own.perform(drop_all(ours)).await.unwrap();
+        for (step, named) in [
+            (table(&own, "chaos_chaos-e-1-1-2_x"), "table chaos_chaos-e-1-1-2_x".to_owned()),
+            (table(&own, "filter"), "table filter".to_owned()),
+            (table(&machine, ours), "the network of this machine".to_owned()),
+            (NetworkUndo::Shape { network: machine.clone() }, "the network of this machine".to_owned()),
+            (table(&foreign, ours), format!("process {}", stranger.id())),
+            (NetworkUndo::Shape { network: foreign.clone() }, format!("process {}", stranger.id())),
+        ] {
+            let error = step.take_within(&scope).await.unwrap_err();
+            assert!(error.is_refusal() && error.to_string().contains(&named), "{step}: {error}");
+        }
+        table(&own, ours).take_within(&scope).await.unwrap();
+        assert_eq!(own.perform(Job::Count { table: ours.to_owned() }).await.unwrap(), Done::Nothing);
+        for child in [&mut stranger, &mut target] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        table(&foreign, ours).take_within(&scope).await.unwrap();
+    }
+
     #[tokio::test]
     async fn a_later_process_of_the_same_id_is_left_alone() {
         let Some((mut child, network)) = process() else { return };

@@ -2,7 +2,8 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 use crate::common::{engine_answers, not_run};
@@ -35,6 +36,7 @@ fn somebody_elses_container() {
     is_refused_by_name_and_by_id(&foreign);
     let (_folder, list) = allow_list(&foreign.name);
     let allowed = list.to_str().unwrap();
+    stays_off_limits_to_a_test_that_allows_itself(&foreign);
     is_used_and_left_as_it_was(&foreign, allowed);
     is_under_one_experiment_at_a_time_and_restored_after_a_kill(&foreign, allowed);
     has_its_descriptors_back_after_a_kill(&foreign, allowed);
@@ -47,6 +49,45 @@ fn is_refused_by_name_and_by_id(foreign: &Foreign) {
         let refusal = format!("container `{}` was not made by this harness, and may not be touched", foreign.name);
         assert!(!success && said.contains(&refusal) && said.contains("/dev/null"), "{said}");
         assert_eq!(foreign.state(), "running");
+    }
+}
+
+/// The list is the one that was there before the test, in the workspace, and that nobody else may write.
+fn stays_off_limits_to_a_test_that_allows_itself(foreign: &Foreign) {
+    let not_allowed = format!("refused: container `{}` was not made by this harness", foreign.name);
+    let outer = tempfile::tempdir().unwrap();
+    let workspace = outer.path().join("workspace");
+    let list = workspace.join("chaos-allow.txt");
+    std::fs::create_dir(&workspace).unwrap();
+    std::fs::set_permissions(&workspace, Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(workspace.join("Cargo.toml"), "[package]\nname = \"alone\"\n").unwrap();
+    let widened = |named: Option<&Path>| {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.current_dir(&workspace).env("CARGO_MANIFEST_DIR", &workspace);
+        named.map(|named| command.env("CHAOS_ALLOW_FILE", named));
+        let variables = [("EXISTING", foreign.name.as_str()), ("WIDENED", list.to_str().unwrap())];
+        let folder = tempfile::tempdir().unwrap();
+        said(Victim::start_at(folder, command, "victim::widens", "docker", &variables))
+    };
+    // Above the workspace, and written in the workspace by the test.
+    std::fs::write(outer.path().join("chaos-allow.txt"), &foreign.name).unwrap();
+    let (_, out) = widened(None);
+    assert!(out.contains(&not_allowed), "{out}");
+    // There before, and widened by the test.
+    for named in [None, Some(list.as_path())] {
+        std::fs::write(&list, "another\n").unwrap();
+        std::fs::set_permissions(&list, Permissions::from_mode(0o644)).unwrap();
+        let (_, out) = widened(named);
+        assert!(out.contains(&not_allowed), "{named:?}: {out}");
+    }
+    std::fs::set_permissions(&list, Permissions::from_mode(0o666)).unwrap();
+    let (success, out) = widened(None);
+    assert!(!success && out.contains("the allow-list is not taken") && out.contains("by others"), "{out}");
+    std::fs::set_permissions(&list, Permissions::from_mode(0o644)).unwrap();
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&list, Some(54321), Some(54321)).unwrap();
+        let (success, out) = widened(None);
+        assert!(!success && out.contains("belongs to user 54321, and this process runs as user 0"), "{out}");
     }
 }
 

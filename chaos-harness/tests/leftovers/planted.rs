@@ -18,6 +18,8 @@ use crate::foreign::{Foreign, image};
 
 /// A user that nothing of this machine belongs to.
 const MALLORY: u32 = 54321;
+/// Another one, whose processes nobody else looks at.
+const BOB: u32 = 54322;
 /// The environment that planted logs are of.
 const ENVIRONMENT: &str = "chaos-planted-1-1-1";
 
@@ -272,6 +274,23 @@ fn each_user_has_undo_logs_and_folders_of_its_own() {
         assert_eq!(fs::read_to_string(&log).unwrap(), "planted\n");
         eprintln!("{planter} before {runner}: its own are found and removed, the other's stay");
     }
+}
+
+/// Its marks are what a process says of itself.
+#[test]
+fn a_process_of_another_user_is_not_ended_for_its_marks() {
+    let Some(everybodys) = Everybodys::new() else { return };
+    let owner = header().split(r#""owner":""#).nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let mut marked = Command::new("sleep");
+    marked.arg("600").env("CHAOS_HARNESS_ENVIRONMENT", ENVIRONMENT).env("CHAOS_HARNESS_OWNER", owner);
+    let mut marked = marked.uid(BOB).gid(BOB).spawn().unwrap();
+    let found = format!("found: process {} of {ENVIRONMENT}", marked.id());
+    let chaos = shared(0o1777);
+    let out = cleaned(&mut here(), chaos.path(), Path::new("/dev/null"));
+    assert!(!out.contains(&found) && marked.try_wait().unwrap().is_none(), "{out}");
+    let out = cleaned(&mut everybodys.run_by(BOB), chaos.path(), Path::new("/dev/null"));
+    assert!(out.contains(&found), "{out}");
+    marked.wait().unwrap();
 }
 
 #[test]

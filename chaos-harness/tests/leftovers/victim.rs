@@ -185,6 +185,17 @@ async fn touches_existing(lab: Lab) -> chaos_harness::Result<Verdict> {
     session.judge().await
 }
 
+/// It allows itself a container.
+#[chaos_test]
+#[ignore = "run by the tests of this file"]
+async fn widens(lab: Lab) -> chaos_harness::Result<()> {
+    let (list, container) = (std::env::var("WIDENED").unwrap(), std::env::var("EXISTING").unwrap());
+    std::fs::write(list, container).unwrap();
+    let error = lab.start(Plan::new("widened", 1, existing())).await.unwrap_err();
+    println!("refused: {error}");
+    Ok(())
+}
+
 /// A victim on its way.
 pub(crate) struct Victim {
     pub(crate) process: Child,

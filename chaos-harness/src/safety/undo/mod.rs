@@ -188,11 +188,12 @@ impl UndoLog {
     }
 }
 
-/// A new log with its first line. A lock on it tells for as long as this process lives that it does.
+/// A new log with its first line. A lock on it tells for as long as this process lives that it does, in case the first line
+/// is damaged; where the file system has no locks, nobody takes such a log for one whose owner is gone.
 fn begin_file(folder: &Folder, environment: &str, header: &Header) -> std::io::Result<File> {
     let name = file_of(environment);
     let mut file = folder.create(&name)?;
-    file.try_lock()?;
+    let _ = file.try_lock();
     if let Err(error) = write_line(&mut file, header) {
         folder.remove(&name)?;
         return Err(error);
