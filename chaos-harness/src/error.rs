@@ -73,6 +73,14 @@ pub enum Error {
         /// The abort condition that ended the wait, where one did.
         aborted: Option<String>,
     },
+    /// The experiment was over before a step was.
+    #[error("{condition} while {step}")]
+    CutOff {
+        /// What was being done.
+        step: String,
+        /// Why the experiment was over.
+        condition: crate::hypothesis::Aborted,
+    },
     /// Something of the user's own.
     #[error(transparent)]
     Other(#[from] Box<dyn std::error::Error + Send + Sync>),

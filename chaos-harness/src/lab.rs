@@ -30,11 +30,22 @@ pub struct Lab {
 #[derive(Debug)]
 struct Begun {
     partial: PathBuf,
-    /// The end of its time limit, and that limit; it starts to count when the targets are up.
+    /// The end of its time limit, and that limit; known when the targets are up.
     deadline: Option<(Instant, Duration)>,
+    /// Whether one of its steps is under way, which ends by itself.
+    in_step: bool,
 }
 
-/// How long an experiment that is over its time limit may take to notice it by itself.
+impl Begun {
+    /// The limit, if it passed so long ago that the test cannot have noticed.
+    fn overdue(&self) -> Option<Duration> {
+        let (deadline, limit) = self.deadline?;
+        let patience = if self.in_step { PATIENCE } else { Duration::ZERO };
+        (Instant::now() > deadline + patience).then_some(limit)
+    }
+}
+
+/// How long a step may take to roll back and to end after the time limit.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often that is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -177,14 +188,23 @@ impl Lab {
 
     /// Notes an experiment whose journal has begun, so that the journal is completed even when the test panics.
     pub(crate) fn begun(&self, run: String, partial: PathBuf) {
-        self.begun.lock().insert(run, Begun { partial, deadline: None });
+        self.begun.lock().insert(run, Begun { partial, deadline: None, in_step: false });
     }
 
     /// The targets of an experiment are up.
-    pub(crate) fn started(&self, run: &str, limit: Duration) {
+    pub(crate) fn started(&self, run: &str, deadline: Instant, limit: Duration) {
         if let Some(begun) = self.begun.lock().get_mut(run) {
-            begun.deadline = Some((Instant::now() + limit, limit));
+            begun.deadline = Some((deadline, limit));
         }
+    }
+
+    /// A step of an experiment is under way until the guard is dropped.
+    pub(crate) fn in_step(&self, run: &str) -> impl Drop + Send + use<> {
+        let set = |lab: &Self, run: &str, in_step| {
+            lab.begun.lock().get_mut(run).into_iter().for_each(|begun| begun.in_step = in_step);
+        };
+        set(self, run, true);
+        scopeguard::guard((self.clone(), run.to_owned()), move |(lab, run)| set(&lab, &run, false))
     }
 
     pub(crate) fn finished(&self, journal: Journal) {
@@ -200,9 +220,8 @@ impl Lab {
     /// Ends when an experiment is over its time limit and the test does not notice, being busy with something else.
     pub(crate) async fn overdue(&self) -> Duration {
         loop {
-            let deadlines = || self.begun.lock().values().filter_map(|begun| begun.deadline).collect::<Vec<_>>();
-            let over = deadlines().into_iter().find(|(deadline, _)| Instant::now() > *deadline + PATIENCE);
-            if let Some((_, limit)) = over {
+            let over = self.begun.lock().values().find_map(Begun::overdue);
+            if let Some(limit) = over {
                 return limit;
             }
             tokio::time::sleep(LOOK_EVERY).await;

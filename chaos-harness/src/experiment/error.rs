@@ -37,6 +37,16 @@ pub enum PlanError {
         /// As given.
         given: u32,
     },
+    /// A time that is longer than any experiment.
+    #[error("`{field}`: {} is outside 0s to {}", humantime::format_duration(*.given), humantime::format_duration(*.most))]
+    Time {
+        /// Which time.
+        field: &'static str,
+        /// As given.
+        given: std::time::Duration,
+        /// The longest.
+        most: std::time::Duration,
+    },
     /// The faults reach further than allowed.
     #[error(
         "the plan's blast radius is {radius}, allowed is {allowed}; narrow the faults or allow it with `.allow({radius:?})`"

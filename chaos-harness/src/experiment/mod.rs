@@ -5,6 +5,7 @@
 
 mod addresses;
 mod builder;
+mod deadline;
 mod dry_run;
 mod error;
 mod judge;

@@ -10,7 +10,7 @@ use crate::fault::Injection;
 use crate::hypothesis::{Comparison, Hypothesis, Measure, Scope, Threshold};
 use crate::load::Load;
 use crate::load::probe::Probe;
-use crate::safety::{BlastRadius, Limits};
+use crate::safety::{BlastRadius, LONGEST, Limits};
 use crate::topology::Topology;
 
 /// Everything that an experiment will do. The same plan and seed give the same decisions.
@@ -65,6 +65,21 @@ impl Default for Timing {
     fn default() -> Self {
         Self { baseline: Duration::from_secs(3), recovery: Duration::from_secs(30), after: Duration::from_secs(2) }
     }
+}
+
+impl Timing {
+    /// No part lasts longer than an experiment may.
+    fn validate(&self) -> Result<(), PlanError> {
+        let Self { baseline, recovery, after } = *self;
+        [("baseline", baseline), ("recovery", recovery), ("after", after)]
+            .into_iter()
+            .try_for_each(|(field, time)| check_time(field, time))
+    }
+}
+
+/// Refuses a time that is longer than any experiment.
+pub(super) fn check_time(field: &'static str, given: Duration) -> Result<(), PlanError> {
+    if given > LONGEST { Err(PlanError::Time { field, given, most: LONGEST }) } else { Ok(()) }
 }
 
 /// Whether the hypotheses are meant to hold.
@@ -126,6 +141,7 @@ impl Plan {
     pub fn validate(&self) -> Result<(), PlanError> {
         self.topology.validate()?;
         self.limits.validate()?;
+        self.timing.validate()?;
         if !(1..=1000).contains(&self.repeat) {
             return Err(PlanError::Repeat { given: self.repeat });
         }
@@ -180,5 +196,7 @@ fn listed(names: &[&str]) -> String {
 }
 
 mod conclusive;
+#[cfg(test)]
+mod extremes;
 #[cfg(test)]
 mod tests;

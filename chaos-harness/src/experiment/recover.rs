@@ -14,7 +14,7 @@ impl Steps {
     /// When the journal cannot be written.
     pub(super) async fn recover(&mut self) -> Result<()> {
         self.phase(Phase::Recover, "waiting for the steady state")?;
-        self.settle(Instant::now() + self.plan.timing.recovery).await?;
+        self.settle(self.deadline.end_of(self.plan.timing.recovery)).await?;
         self.measure_injections(self.clock.now())?;
         self.repetition += 1;
         Ok(())
@@ -46,7 +46,7 @@ impl Steps {
         if self.is_steady_again() {
             return Ok(());
         }
-        self.settle(Instant::now() + longest.saturating_sub(self.clock.now())).await
+        self.settle(self.deadline.end_of(longest.saturating_sub(self.clock.now()))).await
     }
 
     /// Whether every injection of the latest repetition is over, and the steady state has held since for long enough.

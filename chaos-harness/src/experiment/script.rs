@@ -20,6 +20,7 @@ use std::time::Duration;
 use scopeguard::ScopeGuard;
 
 use super::addresses::BeforeLoad;
+use super::plan::check_time;
 use super::seen::Seen;
 use super::session::{FaultHandle, Steps};
 use super::{Plan, run};
@@ -45,14 +46,16 @@ impl Session {
     pub(crate) async fn start(lab: &Lab, plan: Plan, before_load: Option<BeforeLoad>) -> Result<Self> {
         let limit = plan.limits.duration;
         let steps = Steps::start(lab, plan, before_load).await?;
-        lab.started(steps.run(), limit);
+        lab.started(steps.run(), steps.deadline.at(), limit);
         Ok(Self { steps: scopeguard::guard(Box::new(steps), |steps| steps.lab.clone().dropped(*steps)) })
     }
 
     /// Takes the steps of the plan, and judges.
     pub(super) async fn run(mut self) -> Result<Verdict> {
+        let _step = self.in_step();
         match run::take_steps(&mut self.steps).await {
-            Ok(()) => self.judge().await,
+            // Why it was cut off is in the verdict.
+            Ok(()) | Err(Error::CutOff { .. }) => self.judge().await,
             Err(error) => {
                 let reason = error.to_string();
                 let why = match error.missing() {
@@ -81,6 +84,7 @@ impl Session {
     /// # Errors
     /// When the journal cannot be written.
     pub async fn baseline(&mut self) -> Result<()> {
+        let _step = self.in_step();
         let done = self.steps.baseline().await;
         self.noted("the baseline was not watched to its end", done)
     }
@@ -89,8 +93,10 @@ impl Session {
     ///
     /// # Errors
     /// When the fault makes no sense here, the runtime cannot do it, or it could not be applied; then nothing
-    /// of it is in force.
+    /// of it is in force. [`Error::CutOff`] when the time limit passes before: what is in force by then ends with the
+    /// experiment.
     pub async fn inject(&mut self, injection: Injection) -> Result<FaultHandle> {
+        let _step = self.in_step();
         let done = self.steps.inject(injection).await;
         self.noted("a fault was not injected", done)
     }
@@ -98,16 +104,21 @@ impl Session {
     /// Waits for `length` while users are served; ends early when an abort condition comes true.
     ///
     /// # Errors
-    /// When the journal cannot be written.
+    /// When `length` is longer than any experiment, or the journal cannot be written.
     pub async fn hold(&mut self, length: Duration) -> Result<()> {
+        check_time("hold", length)?;
+        let _step = self.in_step();
         self.steps.hold(length).await
     }
 
     /// Waits until `condition` is true of what users have seen since the experiment began.
     ///
     /// # Errors
-    /// [`Error::Until`] when it is not within `longest`, or an abort condition comes true before.
+    /// [`Error::Until`] when it is not within `longest`, or an abort condition comes true before; [`PlanError::Time`] when
+    /// that is longer than any experiment.
     pub async fn until(&mut self, name: &str, longest: Duration, condition: impl FnMut(&Seen) -> bool) -> Result<()> {
+        check_time("until", longest)?;
+        let _step = self.in_step();
         let done = self.steps.until(name, longest, condition).await;
         self.noted("a condition was waited for in vain", done)
     }
@@ -118,6 +129,7 @@ impl Session {
     /// # Errors
     /// When the journal cannot be written.
     pub async fn roll_back(&mut self, fault: FaultHandle) -> Result<()> {
+        let _step = self.in_step();
         self.steps.roll_back(fault).await
     }
 
@@ -126,16 +138,23 @@ impl Session {
     /// # Errors
     /// When the journal cannot be written.
     pub async fn recover(&mut self) -> Result<()> {
+        let _step = self.in_step();
         self.steps.recover().await
     }
 
     /// Ends the experiment: rolls back what is still in force, stops the load, judges, takes everything away
-    /// and completes the journal.
+    /// and completes the journal. What is under way when the time limit passes is cut off, and the verdict is aborted.
     ///
     /// # Errors
     /// When the journal cannot be written.
     pub async fn judge(self) -> Result<Verdict> {
+        let _step = self.in_step();
         ScopeGuard::into_inner(self.steps).judge().await
+    }
+
+    /// Until the guard is dropped, the test is not busy with something else.
+    fn in_step(&self) -> impl Drop + Send + use<> {
+        self.steps.lab.in_step(self.steps.run())
     }
 
     /// Notes in the journal that a step failed, since a test may go on after that.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::deadline::Deadline;
 use super::log::Log;
 use super::seen::Seen;
 use super::steady::SteadyState;
@@ -15,7 +16,7 @@ use super::{Plan, observation, preflight};
 use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::fault::{Fault, FaultKind, Injected, Injection};
+use crate::fault::{Attestation, Fault, FaultKind, Injected, Injection};
 use crate::hypothesis::{Aborted, Finding, Verdict};
 use crate::journal::{InjectionRecord, Phase, Problem, Record, What};
 use crate::lab::Lab;
@@ -29,6 +30,12 @@ use crate::topology::USERS;
 pub(super) const TICK: Duration = Duration::from_millis(50);
 /// How many lines of each instance's log the journal keeps.
 const LOG_LINES: usize = 50;
+/// How long it may take to undo a fault; what it is then is undone with the environment.
+const UNDONE_WITHIN: Duration = Duration::from_secs(30);
+/// How long it may take to measure what a fault did, or that its effect is gone.
+const ATTESTED_WITHIN: Duration = Duration::from_secs(30);
+/// How long it may take to read the logs of all instances.
+const LOGS_WITHIN: Duration = Duration::from_secs(30);
 
 /// The state of an experiment under way. [`judge`](Self::judge) or [`abandon`](Self::abandon) ends it.
 #[derive(Debug)]
@@ -36,6 +43,7 @@ pub(crate) struct Steps {
     pub(super) lab: Lab,
     pub(super) plan: Plan,
     pub(super) clock: Clock,
+    pub(super) deadline: Deadline,
     pub(super) log: Log,
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) environment: Environment,
@@ -108,7 +116,13 @@ impl Steps {
         let planned = self.plan.injections.iter().position(|planned| *planned == injection);
         self.phase(Phase::Inject, &injection.fault.to_string())?;
         let began = self.clock.now();
-        let injected = injection.fault.inject(&self.environment).await?;
+        let injected = match self.deadline.within(injection.fault.inject(&self.environment)).await {
+            Ok(injected) => injected?,
+            Err(condition) => {
+                self.abort(condition.clone())?;
+                return Err(Error::CutOff { step: format!("`{}` was being injected", injection.fault), condition });
+            }
+        };
         let record = InjectionRecord {
             planned: planned.unwrap_or(index),
             repetition: self.repetition,
@@ -149,7 +163,7 @@ impl Steps {
     /// # Errors
     /// When the journal cannot be written.
     pub(super) async fn hold(&mut self, length: Duration) -> Result<()> {
-        let end = Instant::now() + length;
+        let end = self.deadline.end_of(length);
         while self.aborted.is_none() && Instant::now() < end {
             tokio::time::sleep_until(end.min(Instant::now() + TICK)).await;
             self.look()?;
@@ -168,7 +182,7 @@ impl Steps {
         longest: Duration,
         mut condition: impl FnMut(&Seen) -> bool,
     ) -> Result<()> {
-        let end = Instant::now() + longest;
+        let end = self.deadline.end_of(longest);
         loop {
             self.look()?;
             let seen = Seen::of(self.watch.samples(), self.probes.as_ref());
@@ -192,18 +206,21 @@ impl Steps {
         let Some(position) = self.active.iter().position(|active| active.index == fault.0) else {
             return Ok(());
         };
-        let Active { index, mut injected, .. } = self.active.remove(position);
+        let Active { index, mut injected, fault: undoing } = self.active.remove(position);
+        let longest = UNDONE_WITHIN + self.longest_grace(&undoing);
         let mut record = self.log.journal().injections[index].clone();
         let failed = |reason: String| Problem::RollbackFailed { fault: record.fault.clone(), reason };
         self.phase(Phase::RollBack, &record.fault)?;
-        record.bite = Some(injected.attest(&self.environment).await);
-        let undone = injected.roll_back(&self.environment).await;
+        let deadline = self.deadline;
+        record.bite = Some(attested(deadline, injected.attest(&self.environment)).await);
+        let undone = tokio::time::timeout(longest, injected.roll_back(&self.environment)).await;
         record.rolled_back = Some(self.clock.now());
-        let gone = injected.attest_gone(&self.environment).await;
+        let gone = attested(deadline, injected.attest_gone(&self.environment)).await;
         let problem = match undone {
-            Err(error) => Some(failed(error.to_string())),
-            Ok(()) if !gone.shown => Some(failed(gone.looked_at.clone())),
-            Ok(()) => None,
+            Err(_) => Some(failed(format!("it was not undone within {}", humantime::format_duration(longest)))),
+            Ok(Err(error)) => Some(failed(error.to_string())),
+            Ok(Ok(())) if !gone.shown => Some(failed(gone.looked_at.clone())),
+            Ok(Ok(())) => None,
         };
         record.gone = Some(gone);
         self.log.add(Record::Injection { index, record: Box::new(record) })?;
@@ -213,17 +230,24 @@ impl Steps {
         self.edge(What::RolledBack { injection: index })
     }
 
+    /// How long an instance that a fault touches may take to shut down.
+    fn longest_grace(&self, fault: &Fault) -> Duration {
+        fault.services().into_iter().map(|service| self.environment.grace(service)).max().unwrap_or_default()
+    }
+
     /// Ends the experiment: rolls back what is still in force, waits until no outage is under way, stops the load,
-    /// judges, takes everything away and completes the journal.
+    /// judges, takes everything away and completes the journal. What is under way when the time limit passes is cut off.
     ///
     /// # Errors
     /// When the journal cannot be written.
     pub(super) async fn judge(mut self) -> Result<Verdict> {
         self.roll_back_all().await?;
         self.settle_again().await?;
+        self.end_in_time()?;
         let load_to = self.clock.now();
         self.phase(Phase::Judge, "waiting for the last answers")?;
         self.stop_measuring().await?;
+        self.end_in_time()?;
         self.measure_injections(load_to)?;
         let (findings, verdict) = self.measure_hypotheses(load_to);
         self.log.add(Record::Findings(findings))?;
@@ -270,11 +294,27 @@ impl Steps {
         Ok(())
     }
 
-    /// Stops the load and the probes, and records what they saw.
+    /// Aborts an experiment that is over its time limit, or was halted.
+    fn end_in_time(&mut self) -> Result<()> {
+        match self.deadline.reached() {
+            Some(condition) if self.aborted.is_none() => self.abort(condition),
+            _ => Ok(()),
+        }
+    }
+
+    fn abort(&mut self, condition: Aborted) -> Result<()> {
+        self.log.event(What::Aborting { condition: condition.to_string() })?;
+        self.aborted = Some(condition);
+        Ok(())
+    }
+
+    /// Stops the load and the probes, and records what they saw. What has no answer by the deadline is cut off.
     async fn stop_measuring(&mut self) -> Result<()> {
-        let report = self.watch.stop_load().await;
+        let deadline = self.deadline;
+        let over = || async move { drop(deadline.passed().await) };
+        let report = self.watch.stop_load(over()).await;
         let probes = match self.probes.take() {
-            Some(probes) => probes.stop().await,
+            Some(probes) => probes.stop_unless(over()).await,
             None => Vec::new(),
         };
         self.log.add(Record::Probes(probes))?;
@@ -285,8 +325,8 @@ impl Steps {
     }
 
     async fn tear_down(mut self) -> Result<()> {
-        let logs = self.environment.logs(LOG_LINES).await;
-        self.log.add(Record::Logs(logs))?;
+        let logs = tokio::time::timeout_at(self.deadline.end_of(LOGS_WITHIN), self.environment.logs(LOG_LINES)).await;
+        self.log.add(Record::Logs(logs.unwrap_or_default()))?;
         self.phase(Phase::TearDown, "taking everything away")?;
         self.look()?;
         if let Err(error) = self.environment.destroy().await {
@@ -332,9 +372,18 @@ impl Steps {
         if self.aborted.is_none()
             && let Some(condition) = seen.abort.or_else(|| self.abort_condition(now))
         {
-            self.log.event(What::Aborting { condition: condition.to_string() })?;
-            self.aborted = Some(condition);
+            self.abort(condition)?;
         }
         Ok(())
     }
+}
+
+/// What was measured of a fault, or that it could not be in time.
+async fn attested(deadline: Deadline, measuring: impl Future<Output = Attestation>) -> Attestation {
+    let since = Instant::now();
+    let measured = tokio::time::timeout_at(deadline.end_of(ATTESTED_WITHIN), measuring).await;
+    measured.unwrap_or_else(|_| {
+        let waited = humantime::format_duration(Duration::from_secs(since.elapsed().as_secs()));
+        Attestation::not_shown(format!("it could not be measured within {waited}"))
+    })
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::addresses::BeforeLoad;
+use super::deadline::Deadline;
 use super::log::Log;
 use super::preflight::{self, Opened};
 use super::session::Steps;
@@ -15,14 +16,13 @@ use super::{Addresses, Plan};
 use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::hypothesis::{Finding, Hypothesis, Measured, Unmeasured};
+use crate::hypothesis::{Aborted, Finding, Hypothesis, Measured, Unmeasured};
 use crate::journal::{Phase, Problem, Record, What};
 use crate::lab::Lab;
 use crate::load::Generator;
 use crate::load::probe::RunningProbes;
 use crate::progress::Progress;
 use crate::runtime::Runtime;
-use crate::safety::halt;
 
 impl Steps {
     /// Checks the plan, opens the runtime, starts the targets, then the load and the probes.
@@ -32,16 +32,14 @@ impl Steps {
         plan.name = lab.unique_name(&plan.name);
         let progress = Progress::new(&plan.name);
         let clock = Clock::start();
-        let Opened { runtime, mut log } = preflight::open(lab, &plan, clock).await?;
+        let deadline = Deadline::new(clock, plan.limits.duration);
+        let opened = deadline.within(preflight::open(lab, &plan, clock)).await;
+        let Opened { runtime, mut log } = opened.map_err(never_started)??;
         progress.step("start", &preflight::describe(&plan, log.journal()));
         log.event(What::Phase { phase: Phase::Start })?;
         let traffic = TrafficWatch::new(clock.now());
-        let started = tokio::select! {
-            started = start_all(&plan, clock, &runtime, before_load) => started,
-            () = halt::halted() => Err(Error::Halted),
-            () = tokio::time::sleep(plan.limits.duration) => Err(Error::StartTook { limit: plan.limits.duration }),
-        };
-        match started {
+        let started = deadline.within(start_all(&plan, clock, &runtime, before_load)).await;
+        match started.map_err(never_started).flatten() {
             Ok(Started { environment, watch, probes, load_from }) => Ok(Self {
                 load_from,
                 steady: SteadyState::of(&plan),
@@ -49,6 +47,7 @@ impl Steps {
                 lab: lab.clone(),
                 plan,
                 clock,
+                deadline,
                 log,
                 runtime,
                 environment,
@@ -63,6 +62,13 @@ impl Steps {
             }),
             Err(error) => Err(give_up(lab, log, &runtime, error).await),
         }
+    }
+}
+
+fn never_started(condition: Aborted) -> Error {
+    match condition {
+        Aborted::TimeLimit { limit } => Error::StartTook { limit },
+        _ => Error::Halted,
     }
 }
 

@@ -99,9 +99,9 @@ impl Watch {
         }
     }
 
-    /// Stops the load and waits for the requests under way; then every sample is known, in order.
-    pub(super) async fn stop_load(&mut self) -> Option<LagReport> {
-        let report = self.load.take()?.stop().await;
+    /// Stops the load and waits for the requests under way until `cut` ends; then every sample is known, in order.
+    pub(super) async fn stop_load(&mut self, cut: impl Future<Output = ()>) -> Option<LagReport> {
+        let report = self.load.take()?.stop_unless(cut).await;
         self.samples = report.samples;
         Some(report.lag)
     }

@@ -6,6 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+/// A time in a claim lies below; no experiment lasts for half an hour.
+const LONGEST_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A claim such as `availability > 95%` or `p99("/catalog") < 250ms`.
 ///
 /// ```
@@ -150,6 +153,14 @@ pub enum HypothesisError {
         /// The claim.
         claim: String,
     },
+    /// A time that nothing in an experiment can take.
+    #[error("`{claim}`: a time lies between 0s and {}", humantime::format_duration(*.most))]
+    TimeOutOfRange {
+        /// The claim.
+        claim: String,
+        /// The longest.
+        most: Duration,
+    },
     /// A plain number that is no number.
     #[error("`{claim}`: the threshold is not a finite number")]
     NotFinite {
@@ -191,6 +202,9 @@ impl Hypothesis {
         match (expected, self.threshold) {
             (Unit::Ratio, Threshold::Ratio(share)) if !(0.0..=1.0).contains(&share) => {
                 Err(HypothesisError::RatioOutOfRange { claim: claim() })
+            }
+            (Unit::Time, Threshold::Time(time)) if time > LONGEST_TIME => {
+                Err(HypothesisError::TimeOutOfRange { claim: claim(), most: LONGEST_TIME })
             }
             (Unit::Number, Threshold::Number(number)) if !number.is_finite() => {
                 Err(HypothesisError::NotFinite { claim: claim() })

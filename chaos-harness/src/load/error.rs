@@ -22,6 +22,14 @@ pub enum LoadError {
         /// The highest one.
         most: f64,
     },
+    /// A ramp that takes longer than any experiment.
+    #[error("a ramp over {over:?} is not possible; give at most {most:?}")]
+    Ramp {
+        /// How long it takes.
+        over: Duration,
+        /// The longest.
+        most: Duration,
+    },
     /// A path that is no path.
     #[error("path `{path}` of route `{route}` is not valid; it must begin with `/` and hold no spaces")]
     Path {

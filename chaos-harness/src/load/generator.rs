@@ -58,12 +58,12 @@ impl Generator {
             let (handle, in_flight) = (runtime.handle().clone(), Arc::clone(&in_flight));
             Pacer::start(Schedule::new(load, seed), clock, move |slot, intended| {
                 match Arc::clone(&in_flight).try_acquire_owned() {
-                    Ok(permit) => drop(handle.spawn(Arc::clone(&sender).send(slot, intended, permit))),
+                    Ok(permit) => drop(handle.spawn(UnderWay::new(&sender, slot, intended, permit).send())),
                     Err(_) => sender.give_up(slot, intended),
                 }
             })?
         };
-        Ok(Running { pacer, _runtime: runtime, in_flight, feed, load: load.clone() })
+        Ok(Running { pacer, runtime, in_flight, feed, load: load.clone() })
     }
 }
 
@@ -83,20 +83,48 @@ struct Sender {
 }
 
 impl Sender {
-    async fn send(self: Arc<Self>, slot: Slot, intended: Duration, _permit: OwnedSemaphorePermit) {
-        let sent = self.clock.now();
+    async fn exchange(&self, slot: Slot, intended: Duration) -> Outcome {
         let deadline = Instant::from_std(self.clock.instant(intended + self.deadline));
         let exchange = self.routes[usize::from(slot.route)].exchange(&self.client);
-        let outcome = timeout_at(deadline, exchange).await.unwrap_or(Outcome::Timeout);
-        if outcome == Outcome::Unsent {
-            return self.give_up(slot, intended);
-        }
-        self.feed.push(Sample { route: slot.route, intended, sent, end: self.clock.now(), outcome });
+        timeout_at(deadline, exchange).await.unwrap_or(Outcome::Timeout)
     }
 
     fn give_up(&self, slot: Slot, intended: Duration) {
         let (sent, end) = (self.clock.now(), intended + self.deadline);
         self.feed.push(Sample { route: slot.route, intended, sent, end: end.max(sent), outcome: Outcome::Unsent });
+    }
+}
+
+/// A request under way. However it ends, it becomes a sample: one that is dropped before its end was cut off.
+struct UnderWay {
+    sender: Arc<Sender>,
+    slot: Slot,
+    intended: Duration,
+    sent: Duration,
+    outcome: Outcome,
+    // Given back when the sample is there.
+    _permit: OwnedSemaphorePermit,
+}
+
+impl UnderWay {
+    fn new(sender: &Arc<Sender>, slot: Slot, intended: Duration, permit: OwnedSemaphorePermit) -> Self {
+        let (sender, sent) = (Arc::clone(sender), sender.clock.now());
+        Self { sender, slot, intended, sent, outcome: Outcome::CutOff, _permit: permit }
+    }
+
+    async fn send(mut self) {
+        self.sent = self.sender.clock.now();
+        self.outcome = self.sender.exchange(self.slot, self.intended).await;
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let Self { ref sender, slot, intended, sent, outcome, .. } = *self;
+        match outcome {
+            Outcome::Unsent => sender.give_up(slot, intended),
+            _ => sender.feed.push(Sample { route: slot.route, intended, sent, end: sender.clock.now(), outcome }),
+        }
     }
 }
 
@@ -145,7 +173,7 @@ impl SampleFeed {
 pub struct Running {
     // Before the runtime, which is its way to send: fields are dropped in this order.
     pacer: Pacer,
-    _runtime: OwnRuntime,
+    runtime: OwnRuntime,
     in_flight: Arc<Semaphore>,
     feed: SampleFeed,
     load: Load,
@@ -164,10 +192,25 @@ impl Running {
 
     /// Sends no more, waits for every request under way to end, at most for its deadline, and reports.
     /// So each request that left has the outcome that its user saw; none is cut off.
-    pub async fn stop(mut self) -> LoadReport {
+    pub async fn stop(self) -> LoadReport {
+        self.stop_unless(std::future::pending()).await
+    }
+
+    /// Sends no more, waits for the requests under way until `cut` ends, and reports. What has no answer by then is
+    /// [`CutOff`](Outcome::CutOff).
+    pub async fn stop_unless(mut self, cut: impl Future<Output = ()>) -> LoadReport {
         self.pacer.stop();
         // All permits are back when nothing is under way; the semaphore is never closed.
-        let _drained = self.in_flight.acquire_many(self.load.max_in_flight).await;
+        let drained = || self.in_flight.acquire_many(self.load.max_in_flight);
+        let is_cut = tokio::select! {
+            biased;
+            _ = drained() => false,
+            () = cut => true,
+        };
+        if is_cut {
+            self.runtime.end();
+            let _ = drained().await;
+        }
         let mut samples = self.feed.since(0);
         samples.sort_by_key(|sample| sample.intended);
         LoadReport { lag: LagReport::of(&samples, &self.load), samples }

@@ -23,10 +23,17 @@ impl OwnRuntime {
     }
 }
 
-impl Drop for OwnRuntime {
-    fn drop(&mut self) {
+impl OwnRuntime {
+    /// Drops every task, without waiting for that; what is spawned afterwards is dropped at once.
+    pub(super) fn end(&mut self) {
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+impl Drop for OwnRuntime {
+    fn drop(&mut self) {
+        self.end();
     }
 }

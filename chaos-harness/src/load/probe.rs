@@ -1,6 +1,7 @@
 //! Side measurements: metrics and health, read at fixed times beside the load.
 
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,8 +9,8 @@ use std::time::Duration;
 use http::uri::PathAndQuery;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, timeout_at};
 
 use super::classify::{Stage, classify};
@@ -123,7 +124,12 @@ impl Probe {
                 return Err(ProbeError::Time { probe: probe(), time });
             }
         }
-        self.reader().map(drop)
+        match self.detects {
+            Some(Signal::AtLeast(value) | Signal::Below(value)) if !value.is_finite() => {
+                Err(ProbeError::Signal { probe: probe(), value })
+            }
+            _ => self.reader().map(drop),
+        }
     }
 
     fn reader(&self) -> Result<Reader, ProbeError> {
@@ -161,6 +167,14 @@ pub enum ProbeError {
         /// The time.
         time: Duration,
     },
+    /// A sign of detection that no value can be.
+    #[error("probe `{probe}` detects by {value}; give a finite number")]
+    Signal {
+        /// The probe.
+        probe: String,
+        /// The number.
+        value: f64,
+    },
     /// A selector that selects nothing.
     #[error("probe `{probe}` cannot be read")]
     Selector {
@@ -189,9 +203,10 @@ pub enum ProbeError {
 #[derive(Debug)]
 #[must_use = "probes end when they are dropped; keep them, and call `stop` for what they read"]
 pub struct RunningProbes {
-    _runtime: OwnRuntime,
+    runtime: OwnRuntime,
     stop: watch::Sender<bool>,
-    probing: Vec<JoinHandle<()>>,
+    /// Nothing is ever sent: it is closed when the last reading has ended.
+    at_work: mpsc::Receiver<Infallible>,
     series: Vec<Arc<Mutex<Series>>>,
 }
 
@@ -212,7 +227,8 @@ impl RunningProbes {
         let runtime = OwnRuntime::start("chaos-probe", 1)?;
         let mut names = HashSet::new();
         let (stop, stopped) = watch::channel(false);
-        let (mut probing, mut series) = (Vec::new(), Vec::new());
+        let (working, at_work) = mpsc::channel(1);
+        let mut series = Vec::new();
         for probe in probes {
             probe.validate()?;
             if !names.insert(&probe.name) {
@@ -228,11 +244,12 @@ impl RunningProbes {
                 deadline: probe.deadline,
                 clock,
                 series: Arc::new(Mutex::new(empty)),
+                _working: working.clone(),
             });
             series.push(Arc::clone(&target.series));
-            probing.push(runtime.handle().spawn(target.watch(probe.every, stopped.clone())));
+            runtime.handle().spawn(target.watch(probe.every, stopped.clone()));
         }
-        Ok(Self { _runtime: runtime, stop, probing, series })
+        Ok(Self { runtime, stop, at_work, series })
     }
 
     /// What was read so far, in the order of the probes.
@@ -241,13 +258,23 @@ impl RunningProbes {
     }
 
     /// Asks no more, waits for the readings under way, at most for their deadline, and gives all of them.
-    pub async fn stop(mut self) -> Vec<Series> {
+    pub async fn stop(self) -> Vec<Series> {
+        self.stop_unless(std::future::pending()).await
+    }
+
+    /// Asks no more, and waits for the readings under way until `cut` ends. Those that have no answer by then have no
+    /// value.
+    pub async fn stop_unless(mut self, cut: impl Future<Output = ()>) -> Vec<Series> {
         // Nobody listens any more only when all have ended, which is what is wanted.
         let _ = self.stop.send(true);
-        for probing in self.probing.drain(..) {
-            if let Err(error) = probing.await {
-                tracing::error!(%error, "a probe ended early");
-            }
+        let is_cut = tokio::select! {
+            biased;
+            _ = self.at_work.recv() => false,
+            () = cut => true,
+        };
+        if is_cut {
+            self.runtime.end();
+            self.at_work.recv().await;
         }
         self.series()
     }
@@ -277,6 +304,46 @@ struct Target {
     deadline: Duration,
     clock: Clock,
     series: Arc<Mutex<Series>>,
+    _working: mpsc::Sender<Infallible>,
+}
+
+/// A reading under way. One that is dropped before its end was cut off.
+#[derive(Debug)]
+struct UnderWay {
+    target: Arc<Target>,
+    due: Instant,
+    answer: Result<f64, ReadFailure>,
+}
+
+impl UnderWay {
+    fn new(target: &Arc<Target>, due: Instant) -> Self {
+        Self { target: Arc::clone(target), due, answer: Err(ReadFailure::NoAnswer { outcome: Outcome::CutOff }) }
+    }
+
+    async fn read(mut self) {
+        let timeout = ReadFailure::NoAnswer { outcome: Outcome::Timeout };
+        let answer = timeout_at(self.due + self.target.deadline, self.target.ask()).await;
+        self.answer = answer.unwrap_or(Err(timeout));
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let Self { target, due, answer } = self;
+        let (value, failure) = match (answer, &target.reader) {
+            (Ok(value), _) => (Some(*value), None),
+            // What was not waited for is not known to be unhealthy.
+            (Err(failure @ ReadFailure::NoAnswer { outcome: Outcome::CutOff }), _) => (None, Some(failure.clone())),
+            (Err(failure), Reader::Health) => (Some(0.0), Some(failure.clone())),
+            (Err(failure), Reader::Metric(_)) => (None, Some(failure.clone())),
+        };
+        let reading = Reading { at: target.clock.at(due.into_std()), known: target.clock.now(), value };
+        let mut series = lock(&target.series);
+        series.readings.push(reading);
+        if let Some(failure) = failure {
+            series.failed(reading.at, failure);
+        }
+    }
 }
 
 impl Target {
@@ -286,27 +353,11 @@ impl Target {
         loop {
             tokio::select! {
                 _ = stopped.changed() => break,
-                due = ticks.tick() => drop(readings.spawn(Arc::clone(&self).read(due))),
+                due = ticks.tick() => drop(readings.spawn(UnderWay::new(&self, due).read())),
             }
             while readings.try_join_next().is_some() {}
         }
         readings.join_all().await;
-    }
-
-    async fn read(self: Arc<Self>, due: Instant) {
-        let timeout = ReadFailure::NoAnswer { outcome: Outcome::Timeout };
-        let answer = timeout_at(due + self.deadline, self.ask()).await.unwrap_or(Err(timeout));
-        let (value, failure) = match (answer, &self.reader) {
-            (Ok(value), _) => (Some(value), None),
-            (Err(failure), Reader::Health) => (Some(0.0), Some(failure)),
-            (Err(failure), Reader::Metric(_)) => (None, Some(failure)),
-        };
-        let reading = Reading { at: self.clock.at(due.into_std()), known: self.clock.now(), value };
-        let mut series = lock(&self.series);
-        series.readings.push(reading);
-        if let Some(failure) = failure {
-            series.failed(reading.at, failure);
-        }
     }
 
     async fn ask(&self) -> Result<f64, ReadFailure> {

@@ -10,6 +10,7 @@ use super::{Load, LoadError, Rate, Request};
 
 const MOST_PER_SECOND: f64 = 100_000.0;
 const LONGEST_DEADLINE: Duration = Duration::from_secs(600);
+const LONGEST_RAMP: Duration = Duration::from_secs(24 * 60 * 60);
 const MOST_IN_FLIGHT: u32 = 1_000_000;
 
 impl Load {
@@ -57,6 +58,9 @@ impl Rate {
             if !(0.0..=MOST_PER_SECOND).contains(&rate) {
                 return Err(LoadError::Rate { rate, most: MOST_PER_SECOND });
             }
+        }
+        if let Some(ramp) = self.ramps.iter().find(|ramp| ramp.over > LONGEST_RAMP) {
+            return Err(LoadError::Ramp { over: ramp.over, most: LONGEST_RAMP });
         }
         if self.last() <= 0.0 {
             return Err(LoadError::Rate { rate: self.last(), most: MOST_PER_SECOND });

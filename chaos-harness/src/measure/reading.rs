@@ -109,6 +109,7 @@ impl fmt::Display for ReadFailure {
         match self {
             Self::NoAnswer { outcome } => f.write_str(match outcome {
                 Outcome::Timeout => "no answer within the deadline",
+                Outcome::CutOff => "no answer by the end of the experiment",
                 Outcome::Refused => "connection refused",
                 Outcome::Reset => "connection reset",
                 Outcome::Truncated => "the answer was cut off",

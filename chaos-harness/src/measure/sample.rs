@@ -54,6 +54,9 @@ pub enum Outcome {
     Status(u16),
     /// No complete answer within the deadline.
     Timeout,
+    /// No complete answer by the end of the experiment, which did not wait for the deadline: its time limit had passed, or it
+    /// was halted. A failure: nobody was served.
+    CutOff,
     /// The connection was refused.
     Refused,
     /// The connection was reset or closed before the answer began.

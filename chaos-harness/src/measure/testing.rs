@@ -35,6 +35,7 @@ pub(crate) fn outcomes() -> impl Strategy<Value = Outcome> {
         Just(Outcome::Unreachable),
         Just(Outcome::Protocol),
         Just(Outcome::Unsent),
+        Just(Outcome::CutOff),
     ]
 }
 

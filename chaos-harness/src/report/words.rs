@@ -48,6 +48,7 @@ pub(super) fn outcome(outcome: Outcome) -> String {
         Outcome::Good(status) | Outcome::Status(status) => status.to_string(),
         Outcome::Degraded(status) => format!("{status} degraded"),
         Outcome::Timeout => "timeout".to_owned(),
+        Outcome::CutOff => "cut off".to_owned(),
         Outcome::Refused => "refused".to_owned(),
         Outcome::Reset => "reset".to_owned(),
         Outcome::Truncated => "truncated".to_owned(),

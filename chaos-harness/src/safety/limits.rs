@@ -10,7 +10,7 @@ use super::BlastRadius;
 use crate::hypothesis::{Hypothesis, Measure};
 
 /// No experiment may run for longer.
-const LONGEST: Duration = Duration::from_secs(30 * 60);
+pub(crate) const LONGEST: Duration = Duration::from_secs(30 * 60);
 
 /// The bounds of an experiment. `None` switches an abort condition off.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

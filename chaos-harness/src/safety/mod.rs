@@ -15,6 +15,7 @@ pub use allow_list::AllowListError;
 pub use allow_list::fuzz_allow_list;
 pub use clean::{Cleaned, clean};
 pub use halt_all::{Halted, halt_all};
+pub(crate) use limits::LONGEST;
 pub use limits::{Limits, LimitsError};
 pub use radius::BlastRadius;
 #[doc(hidden)]

@@ -128,6 +128,21 @@ pub enum TopologyError {
         /// How many there are.
         instances: u16,
     },
+    /// A time that is longer than any experiment.
+    #[error(
+        "service `{name}`: {field} of {} is outside 0s to {}",
+        humantime::format_duration(*.given), humantime::format_duration(*.most)
+    )]
+    BadTime {
+        /// The service.
+        name: String,
+        /// Which time.
+        field: &'static str,
+        /// As given.
+        given: std::time::Duration,
+        /// The longest.
+        most: std::time::Duration,
+    },
     /// Port 0 cannot be linked to.
     #[error("service `{name}` listens on port 0; declare the port it really uses")]
     BadPort {

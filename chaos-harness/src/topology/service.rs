@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Build, CargoBin, Health, Image, InstanceId, Program, RestartPolicy, TopologyError};
+use crate::safety::LONGEST;
 
 /// The most instances one service may have.
 const MAX_INSTANCES: u16 = 32;
@@ -347,6 +348,10 @@ impl Service {
         let is_bad = |folder: &&String| no_folder(folder) || self.volumes.contains_key(*folder);
         if let Some(folder) = self.disks.iter().find(is_bad) {
             return Err(TopologyError::BadDisk { name: name(), folder: folder.clone() });
+        }
+        let times = [("a start", self.health.within()), ("a stop grace", self.grace())];
+        if let Some((field, given)) = times.into_iter().find(|(_, time)| *time > LONGEST) {
+            return Err(TopologyError::BadTime { name: name(), field, given, most: LONGEST });
         }
         if self.port == 0 || self.udp_port == Some(0) {
             return Err(TopologyError::BadPort { name: name() });
