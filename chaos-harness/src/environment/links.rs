@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use futures::future::{join, join_all};
 
 use crate::link::udp::UdpLink;
-use crate::link::{LinkError, LinkProxy};
+use crate::link::{LinkError, LinkProxy, Peers};
 use crate::topology::{InstanceId, Protocol, Topology, USERS};
 
 /// Who calls whom.
@@ -19,6 +19,13 @@ const UDP_SEEDS: u64 = 1 << 32;
 /// Caller and callee, and what the link between them has counted since it was bound.
 pub(crate) type Counted = ((InstanceId, InstanceId), BTreeMap<&'static str, u64>);
 
+/// Where links are bound, and for whom.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) host: IpAddr,
+    pub(super) peers: Peers,
+}
+
 /// The proxies by caller and callee.
 #[derive(Debug, Default)]
 pub(super) struct Links {
@@ -28,35 +35,36 @@ pub(super) struct Links {
 }
 
 impl Links {
-    /// Binds a proxy for each declared link on `host`, where targets can reach it, and those from the users to
+    /// Binds a proxy for each declared link at `place`, where targets can reach it, and those from the users to
     /// every instance on loopback.
-    pub(super) fn bind(topology: &Topology, host: IpAddr, seed: u64) -> Result<Self, LinkError> {
+    pub(super) fn bind(topology: &Topology, place: &Place, seed: u64) -> Result<Self, LinkError> {
         let mut links = Self::default();
+        let of_users = Place::of_users();
         for callee in topology.instances() {
-            links.bind_pair(topology, (InstanceId::new(USERS, 1), callee), Ipv4Addr::LOCALHOST.into(), seed)?;
+            links.bind_pair(topology, (InstanceId::new(USERS, 1), callee), &of_users, seed)?;
         }
         for caller in topology.instances() {
             let callees = topology.callees(&caller.service).filter_map(|name| topology.services.get(name));
             for callee in callees.flat_map(|service| service.instance_ids()) {
-                links.bind_pair(topology, (caller.clone(), callee), host, seed)?;
+                links.bind_pair(topology, (caller.clone(), callee), place, seed)?;
             }
         }
         Ok(links)
     }
 
     /// Each link decides by itself, whatever the others do; the position makes it another stream.
-    fn bind_pair(&mut self, topology: &Topology, pair: Pair, host: IpAddr, seed: u64) -> Result<(), LinkError> {
+    fn bind_pair(&mut self, topology: &Topology, pair: Pair, place: &Place, seed: u64) -> Result<(), LinkError> {
         let (caller, callee) = (&pair.0.service, &pair.1.service);
         let udp = topology.services.get(callee).filter(|_| topology.has_udp(caller, callee));
         let seeds =
             (seed.wrapping_add(self.streams.len() as u64), seed.wrapping_add(UDP_SEEDS + self.udp.len() as u64));
         let (proxy, link) = match (topology.protocol(caller, callee), udp) {
             (Some(protocol), Some(_)) => {
-                let (proxy, link) = bind_both(|| bind_stream(protocol, host, seeds.0), seeds.1)?;
+                let (proxy, link) = bind_both(place, || place.bind_stream(protocol, seeds.0), seeds.1)?;
                 (Some(proxy), Some(link))
             }
-            (Some(protocol), None) => (Some(bind_stream(protocol, host, seeds.0)?), None),
-            (None, Some(_)) => (None, Some(UdpLink::bind(host, seeds.1)?)),
+            (Some(protocol), None) => (Some(place.bind_stream(protocol, seeds.0)?), None),
+            (None, Some(_)) => (None, Some(place.bind_udp(SocketAddr::new(place.host, 0), seeds.1)?)),
             (None, None) => (None, None),
         };
         if let (Some(link), Some(service)) = (link, udp) {
@@ -149,6 +157,7 @@ const ATTEMPTS: usize = 64;
 /// Proxies over TCP and UDP under one port number: whoever was answered over UDP that the answer is too long asks again
 /// over TCP, at the same port (RFC 7766).
 fn bind_both(
+    place: &Place,
     mut bind_tcp: impl FnMut() -> Result<LinkProxy, LinkError>,
     udp_seed: u64,
 ) -> Result<(LinkProxy, UdpLink), LinkError> {
@@ -156,7 +165,7 @@ fn bind_both(
     let mut taken = Vec::new();
     loop {
         let proxy = bind_tcp()?;
-        match UdpLink::bind_at(proxy.addr(), udp_seed) {
+        match place.bind_udp(proxy.addr(), udp_seed) {
             Ok(link) => return Ok((proxy, link)),
             Err(LinkError::PortInUse(_)) if taken.len() < ATTEMPTS => taken.push(proxy),
             Err(error) => return Err(error),
@@ -164,11 +173,18 @@ fn bind_both(
     }
 }
 
-/// A proxy for what the link speaks.
-fn bind_stream(protocol: Protocol, host: IpAddr, seed: u64) -> Result<LinkProxy, LinkError> {
-    match protocol {
-        Protocol::Http => LinkProxy::bind_http(host, seed),
-        Protocol::Tcp | Protocol::Udp => LinkProxy::bind(host, seed),
+impl Place {
+    fn of_users() -> Self {
+        Self { host: Ipv4Addr::LOCALHOST.into(), peers: Peers::Anybody }
+    }
+
+    /// A proxy for what the link speaks.
+    fn bind_stream(&self, protocol: Protocol, seed: u64) -> Result<LinkProxy, LinkError> {
+        LinkProxy::bind_for(self.host, seed, protocol == Protocol::Http, self.peers.clone())
+    }
+
+    fn bind_udp(&self, addr: SocketAddr, seed: u64) -> Result<UdpLink, LinkError> {
+        UdpLink::bind_for(addr, seed, self.peers.clone())
     }
 }
 
@@ -179,14 +195,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_pair_linked_over_both_has_one_port_number() {
-        let host = Ipv4Addr::LOCALHOST.into();
         let callees = ["b", "c", "d", "e"];
         let service = |name| Service::new(name).cargo("p", "b");
         let mut topology = Topology::new("pairs").service(service("a"));
         for callee in callees {
             topology = topology.service(service(callee)).link("a", callee).link_over("a", callee, Protocol::Udp);
         }
-        let links = Links::bind(&topology, host, 1).unwrap();
+        let links = Links::bind(&topology, &Place::of_users(), 1).unwrap();
         for callee in callees {
             let (tcp, udp) = links.of_pair(&InstanceId::new("a", 1), &InstanceId::new(callee, 1));
             assert_eq!(tcp.unwrap(), udp.unwrap(), "a to {callee}");
@@ -196,12 +211,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_port_that_is_taken_over_udp_is_passed_over() {
-        let bind = || bind_stream(Protocol::Tcp, Ipv4Addr::LOCALHOST.into(), 1).unwrap();
+        let place = Place::of_users();
+        let bind = || place.bind_stream(Protocol::Tcp, 1).unwrap();
         let mut proxies = vec![bind(), bind()];
         let (free, taken) = (proxies[0].addr(), proxies[1].addr());
         let _other = std::net::UdpSocket::bind(taken).unwrap();
         assert!(matches!(UdpLink::bind_at(taken, 1), Err(LinkError::PortInUse(addr)) if addr == taken));
-        let (proxy, link) = bind_both(|| Ok(proxies.pop().expect("the second is free")), 1).unwrap();
+        let (proxy, link) = bind_both(&place, || Ok(proxies.pop().expect("the second is free")), 1).unwrap();
         assert_eq!((proxy.addr(), link.addr()), (free, free));
     }
 
@@ -210,7 +226,7 @@ mod tests {
         let service = |name| Service::new(name).cargo("p", "b");
         let topology = Topology::new("pair").service(service("a")).service(service("b"));
         let topology = topology.link("a", "b").link_over("a", "b", Protocol::Udp);
-        let links = Links::bind(&topology, Ipv4Addr::LOCALHOST.into(), 1).unwrap();
+        let links = Links::bind(&topology, &Place::of_users(), 1).unwrap();
         let pair = (InstanceId::new("a", 1), InstanceId::new("b", 1));
         let counted: Vec<_> = links.counters().filter(|(other, _)| *other == pair).collect();
         let [(_, counted)] = counted.as_slice() else { panic!("{counted:?}") };

@@ -18,7 +18,7 @@ pub use error::EnvironmentError;
 
 pub(crate) use self::down::{DownHold, HeldDown};
 pub(crate) use self::links::Counted;
-use self::links::Links;
+use self::links::{Links, Place};
 use self::standby::Standby;
 use crate::link::LinkProxy;
 use crate::link::udp::UdpLink;
@@ -47,7 +47,8 @@ impl Environment {
     pub async fn start(topology: &Topology, runtime: Arc<dyn Runtime>, seed: u64) -> Result<Self, EnvironmentError> {
         topology.validate()?;
         runtime.prepare(topology).await?;
-        let links = Arc::new(Links::bind(topology, runtime.link_host(), seed)?);
+        let place = Place { host: runtime.link_host(), peers: runtime.link_peers() };
+        let links = Arc::new(Links::bind(topology, &place, seed)?);
         let changes = runtime.changes();
         let (specs, spare) = specs(topology, runtime.as_ref(), &links)?;
         try_join_all(specs.iter().map(|spec| runtime.start(spec))).await?;

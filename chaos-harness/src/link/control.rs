@@ -21,6 +21,8 @@ use super::error::LinkError;
 use super::gate::Gate;
 use super::http::Requests;
 use super::lane::Totals;
+use super::peers::Peers;
+use super::socket;
 use super::toxic::{Cut, Toxic, ToxicSpec};
 use super::upstream::Upstream;
 
@@ -34,6 +36,7 @@ pub(super) struct Link {
     /// On a link that is declared HTTP.
     pub(super) http: Option<Arc<Requests>>,
     pub(super) manner: Manner,
+    peers: Peers,
     pub(super) runtime: Handle,
     seed: u64,
     pub(super) state: Mutex<State>,
@@ -72,6 +75,7 @@ impl Link {
         seed: u64,
         http: bool,
         manner: Manner,
+        peers: Peers,
     ) -> Result<Arc<Self>, LinkError> {
         let state = State {
             gate: None,
@@ -88,6 +92,7 @@ impl Link {
             totals: Totals::default(),
             http: http.then(|| Arc::new(Requests::new(seed))),
             manner,
+            peers,
             runtime: gate.runtime().clone(),
             seed,
             state: Mutex::new(state),
@@ -149,7 +154,22 @@ impl Link {
         gate.open(move |stream| link.accept(stream)).map_err(|source| LinkError::Listen { addr: self.addr, source })
     }
 
+    /// Whether the link serves whoever has connected. Others are reset, and counted.
+    fn admits(&self, stream: &TcpStream) -> bool {
+        // One whose peer is not known any more is gone.
+        let Ok(peer) = stream.peer_addr() else { return false };
+        let is_served = self.peers.include(peer);
+        if !is_served {
+            self.totals.counters.refused_peers.add(1);
+            socket::reset(stream);
+        }
+        is_served
+    }
+
     fn accept(self: &Arc<Self>, stream: TcpStream) {
+        if !self.admits(&stream) {
+            return;
+        }
         // Fails only when the connection is gone already, which its task finds out.
         let _ = stream.set_nodelay(true);
         let mut state = self.state.lock();

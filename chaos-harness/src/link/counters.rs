@@ -111,6 +111,8 @@ counters! {
     accepted,
     /// Connections open now.
     active,
+    /// Connections of peers that the link does not serve, as from another network: reset, and not forwarded.
+    refused_peers,
     /// Connections for which the callee could not be reached; their callers saw a reset. Behind the first one that the
     /// callee refuses the link closes its port, and the kernel refuses where nobody counts it.
     upstream_failed,

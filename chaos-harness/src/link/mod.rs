@@ -8,6 +8,7 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `peers.rs` | whom the link serves |
 //! | `gate.rs` | the listening socket, which can stop to listen and keep its port |
 //! | `control.rs` | the toxics of the link and its connections; changes reach every one of them |
 //! | `entry.rs` | a toxic of the link: on which connections it acts, when, and what it has counted |
@@ -69,6 +70,7 @@ mod lane;
 mod name;
 #[cfg(not(target_os = "linux"))]
 mod no_spool;
+mod peers;
 mod pump;
 mod socket;
 #[cfg(target_os = "linux")]
@@ -89,6 +91,7 @@ pub use http::Touched;
 #[doc(hidden)]
 pub use http::fuzzing::fuzz_http;
 pub use name::LinkName;
+pub use peers::Peers;
 pub use toxic::{Direction, Profile, Selection, Toxic, ToxicSpec};
 pub use upstream::Upstream;
 
@@ -109,7 +112,7 @@ impl LinkProxy {
     /// # Errors
     /// `addr` stands for all interfaces or is not this machine's, or there is no tokio runtime.
     pub fn bind(addr: IpAddr, seed: u64) -> Result<Self, LinkError> {
-        Self::start(addr, seed, false)
+        Self::bind_for(addr, seed, false, Peers::Anybody)
     }
 
     /// The same for a link on which HTTP/1.1 or HTTP/2 is spoken in the clear, so that it takes HTTP toxics.
@@ -119,16 +122,21 @@ impl LinkProxy {
     /// # Errors
     /// As for [`Self::bind`].
     pub fn bind_http(addr: IpAddr, seed: u64) -> Result<Self, LinkError> {
-        Self::start(addr, seed, true)
+        Self::bind_for(addr, seed, true, Peers::Anybody)
     }
 
-    fn start(addr: IpAddr, seed: u64, http: bool) -> Result<Self, LinkError> {
+    /// The same, declared HTTP or not, for `peers` alone: the connections of others are reset, counted and not
+    /// forwarded.
+    ///
+    /// # Errors
+    /// As for [`Self::bind`].
+    pub fn bind_for(addr: IpAddr, seed: u64, http: bool, peers: Peers) -> Result<Self, LinkError> {
         if addr.is_unspecified() {
             return Err(LinkError::Unspecified(addr));
         }
         let runtime = Handle::try_current().map_err(|_| LinkError::NoRuntime)?;
         let gate = Gate::bind(SocketAddr::new(addr, 0), runtime).map_err(|source| LinkError::Bind { addr, source })?;
-        Ok(Self { link: Link::start(gate, None, seed, http, Manner::Transparent)? })
+        Ok(Self { link: Link::start(gate, None, seed, http, Manner::Transparent, peers)? })
     }
 
     /// Binds exactly `addr` and listens, for the callee at `upstream`. Port 0 stands for a free one, and an
@@ -152,7 +160,7 @@ impl LinkProxy {
         };
         let runtime = Handle::try_current().map_err(|_| LinkError::NoRuntime)?;
         let gate = Gate::bind(addr, runtime).map_err(failed)?;
-        match Link::start(gate, Some(upstream), seed, false, manner) {
+        match Link::start(gate, Some(upstream), seed, false, manner, Peers::Anybody) {
             Err(LinkError::Listen { source, .. }) => Err(failed(source)),
             started => Ok(Self { link: started? }),
         }

@@ -136,6 +136,7 @@ fn told(name: &str, count: u64) -> String {
         return format!("{} {}", words::count(number, "HTTP message"), what.replace('_', " "));
     }
     match name {
+        "refused_peers" => format!("{} of foreign peers refused", words::count(number, "attempt")),
         "reset" | "refused" | "aborted" | "closed" | "limited" | "half_opened" => {
             format!("{} {}", words::count(number, "connection"), name.replace('_', " "))
         }
@@ -166,6 +167,7 @@ mod tests {
             entries.filter(|(name, _)| is_disturbance(name)).map(|(name, _)| told(name, 1_200)).collect()
         };
         insta::assert_snapshot!(told(&mut tcp.entries()).join("\n"), @"
+        1200 attempts of foreign peers refused
         1200 connections without a callee
         port closed 1200 times
         1200 connections refused
@@ -204,6 +206,7 @@ mod tests {
         1200 datagrams corrupted
         1200 datagrams overflowed
         1200 datagrams without a callee
+        1200 attempts of foreign peers refused
         1200 sessions evicted
         ");
     }

@@ -52,6 +52,7 @@ pub(crate) use sweep::{remove_environment, remove_everywhere, remove_of_owner, s
 pub(crate) use target_network::tables_of;
 pub use target_network::{NetworkUndo, TargetNetwork};
 
+use crate::link::Peers;
 use crate::safety::undo::UndoLog;
 use crate::topology::{InstanceId, Service, Topology};
 
@@ -76,6 +77,11 @@ pub trait Runtime: Send + Sync + Debug {
 
     /// The address on which links for the targets are bound: reachable by them, and by as few others as possible.
     fn link_host(&self) -> IpAddr;
+
+    /// Whom the links for the targets serve, of all who reach them.
+    fn link_peers(&self) -> Peers {
+        Peers::Anybody
+    }
 
     /// The address that an instance is told to bind.
     ///

@@ -107,11 +107,12 @@ pub(crate) async fn ask_name_as(environment: &Environment, service: &str) -> See
 
 /// For one after the other, without waiting for an answer.
 pub(crate) async fn ask_over_udp(environment: &Environment) -> Seen {
-    ask_link(environment.udp_address("product").unwrap()).await
+    let link = environment.udp_address("product").unwrap();
+    ask_link(UdpSocket::bind((link.ip(), 0)).await.unwrap(), link).await
 }
 
-pub(crate) async fn ask_link(link: SocketAddr) -> Seen {
-    let socket = UdpSocket::bind((link.ip(), 0)).await.unwrap();
+/// From where `socket` is.
+pub(crate) async fn ask_link(socket: UdpSocket, link: SocketAddr) -> Seen {
     socket.connect(link).await.unwrap();
     let asked = Instant::now();
     for sku in SKUS {

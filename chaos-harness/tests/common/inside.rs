@@ -42,6 +42,16 @@ pub(crate) async fn get(
     tokio::task::spawn_blocking(move || namespace.run(ask).unwrap()).await.unwrap()
 }
 
+/// A socket for datagrams where `caller` runs.
+pub(crate) async fn socket(environment: &Environment, caller: &str, link: SocketAddr) -> tokio::net::UdpSocket {
+    if !environment.runtime().capabilities().contains(&Capability::NetworkNamespace) {
+        return tokio::net::UdpSocket::bind((link.ip(), 0)).await.unwrap();
+    }
+    let socket = namespace(environment, caller).await.run(|| UdpSocket::bind("0.0.0.0:0").unwrap()).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    tokio::net::UdpSocket::from_std(socket).unwrap()
+}
+
 /// `service` asks the engine's name server for `localhost`; any answer will do.
 pub(crate) async fn ask_name(environment: &Environment, service: &str, within: Duration) -> Result<(), ErrorKind> {
     let namespace = namespace(environment, service).await;

@@ -11,7 +11,7 @@ use chaos_harness::runtime::{RuntimeKind, Signal};
 use chaos_harness::topology::{Protocol, USERS};
 
 use crate::common::asking::{SLOW, Seen, ask, ask_link, ask_over_udp, calibrate, stressed, why_not};
-use crate::common::{eventually, not_run, start};
+use crate::common::{eventually, inside, not_run, start};
 
 /// Longer than any of it takes.
 const HOLD: Duration = Duration::from_secs(600);
@@ -161,8 +161,12 @@ async fn conforms(environment: &Environment, fault: &Fault, expected: Seen) {
 async fn services_have_udp_links_of_their_own(environment: &Environment) {
     let links = environment.udp_links("inventory", "product");
     assert_eq!((links.len(), links[0].addr().ip()), (2, environment.runtime().link_host()));
+    if environment.runtime().kind() == RuntimeKind::Docker && !inside::may_enter() {
+        return not_run("network namespaces may not be entered, and links between services serve containers alone");
+    }
+    let socket = inside::socket(environment, "inventory", links[0].addr()).await;
     let mut lost = link(USERS, "product").udp().loss(1.0).fault.inject(environment).await.unwrap();
-    assert_eq!(ask_link(links[0].addr()).await, Seen::Answer);
+    assert_eq!(ask_link(socket, links[0].addr()).await, Seen::Answer);
     assert_eq!(ask_over_udp(environment).await, Seen::Nothing);
     lost.roll_back(environment).await.unwrap();
 }

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod names;
+mod peers;
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream, UdpSocket};

@@ -29,6 +29,8 @@ counters! {
     overflowed,
     /// Datagrams that found no callee: it was down, or its host answered that nobody listens (ICMP). The caller is not told.
     unreachable,
+    /// Datagrams of peers that the link does not serve, as from another network: not forwarded.
+    refused_peers,
     /// Sessions opened since the link was bound: one per caller address and time that it spoke.
     sessions,
     /// Sessions open now.

@@ -58,7 +58,7 @@ pub use control::UdpToxics;
 pub use counters::UdpCountersSnapshot;
 pub use toxic::{UdpToxic, UdpToxicSpec};
 
-use super::LinkError;
+use super::{LinkError, Peers};
 use control::Shared;
 use relay::Relay;
 
@@ -85,6 +85,14 @@ impl UdpLink {
     /// # Errors
     /// The port is in use, the address is not this machine's, or there is no tokio runtime.
     pub fn bind_at(addr: SocketAddr, seed: u64) -> Result<Self, LinkError> {
+        Self::bind_for(addr, seed, Peers::Anybody)
+    }
+
+    /// The same, for `peers` alone: the datagrams of others are dropped and counted.
+    ///
+    /// # Errors
+    /// As for [`Self::bind_at`].
+    pub fn bind_for(addr: SocketAddr, seed: u64, peers: Peers) -> Result<Self, LinkError> {
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::AddrInUse => LinkError::PortInUse(addr),
             _ => LinkError::Bind { addr: addr.ip(), source },
@@ -93,7 +101,7 @@ impl UdpLink {
         let listener = sessions::listen(addr).map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
         let shared = Arc::new(Shared::new(bound, seed));
-        let task = runtime.spawn(Relay::new(Arc::clone(&shared), listener));
+        let task = runtime.spawn(Relay::new(Arc::clone(&shared), listener, peers));
         Ok(Self { shared, task })
     }
 

@@ -18,6 +18,7 @@ use super::control::{Shared, State};
 use super::counters::UdpCounters;
 use super::sessions::{Sessions, receive};
 use super::stage::Datagram;
+use crate::link::Peers;
 use crate::link::timer::Alarm;
 
 /// Datagrams read from one socket in a turn, and sessions looked at, so that a change of toxics does not wait for long.
@@ -29,20 +30,22 @@ const BUFFER: usize = 1 << 16;
 pub(super) struct Relay {
     shared: Arc<Shared>,
     listener: UdpSocket,
+    peers: Peers,
     sessions: Sessions,
     alarm: Alarm,
     buffer: Vec<u8>,
 }
 
 impl Relay {
-    pub(super) fn new(shared: Arc<Shared>, listener: UdpSocket) -> Self {
-        Self { shared, listener, sessions: Sessions::default(), alarm: Alarm::new(), buffer: vec![0; BUFFER] }
+    pub(super) fn new(shared: Arc<Shared>, listener: UdpSocket, peers: Peers) -> Self {
+        Self { shared, listener, peers, sessions: Sessions::default(), alarm: Alarm::new(), buffer: vec![0; BUFFER] }
     }
 
     /// Reads what callers sent; says whether there may be more.
     fn read_callers(&mut self, state: &mut State, counters: &UdpCounters, cx: &mut Context<'_>) -> bool {
         for _ in 0..ROUNDS {
             match self.listener.try_recv_from(&mut self.buffer) {
+                Ok((_, caller)) if !self.peers.include(caller) => counters.refused_peers.add(1),
                 Ok((n, caller)) => {
                     let datagram = Datagram { caller, data: self.buffer[..n].to_vec() };
                     state.up.push(Instant::now(), datagram, counters);

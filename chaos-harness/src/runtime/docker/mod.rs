@@ -60,6 +60,7 @@ use super::{
     Change, EnvironmentId, InstanceSpec, Killed, Process, Resource, Resources, Runtime, RuntimeError, RuntimeKind,
     Signal, Signalled, Status, TargetNetwork, TargetProcess, Wont,
 };
+use crate::link::Peers;
 use crate::runtime::docker_undo::DockerUndo;
 use crate::runtime::ledger::Ledger;
 use crate::safety::undo::{UndoLog, UndoStep};
@@ -214,6 +215,10 @@ impl Runtime for DockerRuntime {
 
     fn link_host(&self) -> IpAddr {
         self.network.gateway
+    }
+
+    fn link_peers(&self) -> Peers {
+        Peers::On { subnets: self.network.subnets.clone(), gateway: self.network.gateway }
     }
 
     fn listen_address(&self, _: &InstanceId, port: u16) -> Result<SocketAddr, RuntimeError> {

@@ -7,6 +7,7 @@ use bollard::Docker;
 use bollard::models::{Network as Net, NetworkCreateRequest};
 use bollard::query_parameters::ListNetworksOptions;
 use futures::future::join_all;
+use ipnet::IpNet;
 
 use super::client::{engine, status_code};
 use crate::progress;
@@ -18,11 +19,14 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How long a container that is going may hold its network.
 const HELD_FOR: Duration = Duration::from_secs(3);
 
-/// A bridge network of our own, and the address at which its containers find this machine.
+/// A bridge network of our own.
 #[derive(Debug)]
 pub(super) struct Network {
     pub(super) name: String,
+    /// The address at which its containers find this machine.
     pub(super) gateway: IpAddr,
+    /// The addresses of its containers.
+    pub(super) subnets: Vec<IpNet>,
 }
 
 /// How long other environments have to give back addresses, when the engine has none left for another network.
@@ -57,8 +61,8 @@ async fn create_within(docker: &Docker, id: &EnvironmentId, patience: Duration) 
         }
         tokio::time::sleep(PAUSE.min(patience)).await;
     }
-    match gateway(docker, id.name()).await {
-        Ok(gateway) => Ok(Network { name: id.name().to_owned(), gateway }),
+    match look_at(docker, id.name()).await {
+        Ok(network) => Ok(network),
         Err(error) => {
             remove(docker, id.name()).await?;
             Err(error)
@@ -80,14 +84,15 @@ async fn no_addresses(docker: &Docker, waited: Duration) -> RuntimeError {
     RuntimeError::NoAddresses { waited, networks: networks.len(), ours }
 }
 
-async fn gateway(docker: &Docker, name: &str) -> Result<IpAddr, RuntimeError> {
+async fn look_at(docker: &Docker, name: &str) -> Result<Network, RuntimeError> {
     let details = docker.inspect_network(name, None).await.map_err(engine(format!("inspect network {name}")))?;
     let configs = details.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
+    let subnets = configs.iter().filter_map(|config| config.subnet.as_deref()?.parse().ok()).collect();
     let text = configs.into_iter().find_map(|config| config.gateway).unwrap_or_default();
     let remote = || RuntimeError::RemoteEngine { gateway: text.clone() };
     let gateway: IpAddr = text.split('/').next().unwrap_or_default().parse().map_err(|_| remote())?;
     TcpListener::bind((gateway, 0)).map_err(|_| remote())?;
-    Ok(gateway)
+    Ok(Network { name: name.to_owned(), gateway, subnets })
 }
 
 /// Removes networks, and goes on past one that cannot be removed.
