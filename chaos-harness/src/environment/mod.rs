@@ -22,7 +22,7 @@ use self::links::{Links, Place};
 use self::standby::Standby;
 use crate::link::LinkProxy;
 use crate::link::udp::UdpLink;
-use crate::runtime::{Change, InstanceSpec, Runtime, RuntimeError};
+use crate::runtime::{Change, InstanceSpec, Runtime, RuntimeError, State, Status};
 use crate::topology::{Addresses, InstanceId, Service, Topology, USERS, render};
 
 /// A running topology. Take it away with [`destroy`](Self::destroy).
@@ -200,6 +200,8 @@ async fn follow(mut changes: tokio::sync::broadcast::Receiver<Change>, links: Ar
     use tokio::sync::broadcast::error::RecvError;
     loop {
         match changes.recv().await {
+            // One that runs and has left the network is still where it was: nobody answers there.
+            Ok(Change { status: Status { state: State::Running, address: None, .. }, .. }) => {}
             Ok(change) => links.point(&change.id, change.status.address),
             Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "changes of instances came too fast"),
             Err(RecvError::Closed) => return,

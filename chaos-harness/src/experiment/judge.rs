@@ -64,7 +64,29 @@ impl Evidence<'_> {
                 return Measured::Nothing { reason: Unmeasured::EmptyRepetition { repetition } };
             }
         }
+        if claim.scope == Scope::Overall
+            && let Some(at) = spans.of(Scope::Fault).iter().position(|fault| !self.is_hit(fault, claim))
+        {
+            let repetition = u32::try_from(at + 1).unwrap_or(u32::MAX);
+            return Measured::Nothing { reason: Unmeasured::EmptyFault { repetition } };
+        }
         self.measure_in(&windows, claim)
+    }
+
+    /// Whether a request that a claim speaks of was under way or due during a fault. What came later tells nothing of it.
+    fn is_hit(&self, fault: &Window, claim: &Hypothesis) -> bool {
+        if !matches!(
+            claim.measure,
+            Measure::Availability { .. }
+                | Measure::ErrorRate { .. }
+                | Measure::Degraded { .. }
+                | Measure::Latency { .. }
+        ) {
+            return true;
+        }
+        let index = claim.route().and_then(|route| self.plan.load.as_ref()?.route(route));
+        let hit = |sample: &Sample| sample.end >= fault.from && sample.intended < fault.to;
+        of_route(self.samples, index).any(hit)
     }
 
     /// Whether anything at all was observed of what a claim speaks of.
@@ -136,6 +158,9 @@ impl Evidence<'_> {
             // Where the outage is another injection's, it is in that one's account.
             Recovery::AlreadyDown { .. } if !recoveries.iter().any(|other| other.time().is_some()) => {
                 Some(Measured::Nothing { reason: Unmeasured::AlreadyDown })
+            }
+            Recovery::NoImpact if made.reached == Some(false) => {
+                Some(Measured::Nothing { reason: Unmeasured::Unreached { fault: made.fault.clone() } })
             }
             // What was sent after the rollback says nothing about the fault.
             Recovery::NoImpact => TooFewSamples::check(self.hit_by(made), MIN_SAMPLES).err().map(nothing),

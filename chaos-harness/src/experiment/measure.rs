@@ -6,10 +6,20 @@ use super::judge::Evidence;
 use super::milestones;
 use super::session::Steps;
 use crate::error::Result;
-use crate::hypothesis::{Aborted, Finding, Hypothesis, Inconclusive, Measured, Scope, Unmeasured, Verdict};
-use crate::journal::{InjectionRecord, Record};
+use crate::hypothesis::{
+    Aborted, ExternalChange, Finding, Hypothesis, Inconclusive, Measured, Scope, Unmeasured, Verdict,
+};
+use crate::journal::{InjectionRecord, LinkTraffic, Record, Traffic};
+use crate::link::LinkName;
 use crate::load::probe::RunningProbes;
 use crate::measure::{Window, detection};
+
+/// Whether anything passed on any of these links; `None` where none of them was read.
+fn reached(traffic: &Traffic, ways: &[LinkName]) -> Option<bool> {
+    let read: Vec<&LinkTraffic> = ways.iter().filter_map(|way| traffic.of(way)).collect();
+    let passed = |link: &&LinkTraffic| ["bytes_up", "bytes_down"].iter().any(|name| link.total(name) > 0);
+    (!read.is_empty()).then(|| read.iter().any(passed))
+}
 
 impl Steps {
     /// The steady-state claims, which always speak of the baseline.
@@ -47,8 +57,13 @@ impl Steps {
     pub(super) fn measure_hypotheses(&self, load_to: Duration) -> (Vec<Finding>, Verdict) {
         let evidence = self.evidence(load_to);
         let findings = evidence.findings(&self.plan.hypotheses);
+        let changes: Vec<ExternalChange> = self.external.all().cloned().collect();
         let verdict = match (&self.aborted, self.not_steady()) {
             (Some(condition), _) => Verdict::Aborted { condition: condition.clone() },
+            _ if !changes.is_empty() => {
+                let refuted = findings.iter().filter(|finding| finding.holds() == Some(false)).cloned().collect();
+                Verdict::Inconclusive { reason: Inconclusive::ExternalChange { changes, refuted } }
+            }
             (None, Some(findings)) => Verdict::Inconclusive { reason: Inconclusive::NotSteady { findings } },
             (None, None) => match evidence.verdict(&findings) {
                 Verdict::Upheld if !self.blind.is_empty() => {
@@ -85,6 +100,7 @@ impl Steps {
             let series = journal.probes.iter().find(|series| series.name == *name)?;
             Some(detection(&series.readings, signal, watch))
         });
+        record.reached = self.ways.get(index).and_then(|ways| reached(&journal.links, ways));
         record.milestones = Some(milestones::of(&record, watch, self.watch.samples(), &journal.events));
         record
     }

@@ -8,6 +8,7 @@ mod builder;
 mod deadline;
 mod dry_run;
 mod error;
+mod external;
 mod judge;
 mod log;
 mod measure;

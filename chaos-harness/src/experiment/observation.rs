@@ -20,6 +20,9 @@ pub(super) fn write(journal: &Journal, samples: &[Sample]) -> String {
         // Writing to a string cannot fail.
         let _ = write!(text, " {} ({bite})", injection.fault);
         match injection.recovery {
+            Some(Recovery::NoImpact) if injection.reached == Some(false) => {
+                text.push_str(": nothing passed on any of its links, so no request can have felt it.");
+            }
             Some(Recovery::NoImpact) => text.push_str(": no request went bad."),
             Some(Recovery::Recovered { first_bad, steady }) => {
                 let _ = write!(

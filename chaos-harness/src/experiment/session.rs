@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::deadline::Deadline;
+use super::external::{External, TOLD_WITHIN};
 use super::log::Log;
 use super::seen::Seen;
 use super::steady::SteadyState;
@@ -23,7 +24,7 @@ use crate::lab::Lab;
 use crate::link::LinkName;
 use crate::load::probe::RunningProbes;
 use crate::progress::Progress;
-use crate::runtime::Runtime;
+use crate::runtime::{Change, Runtime, Status};
 use crate::topology::USERS;
 
 /// How often the watch looks at new samples.
@@ -58,6 +59,10 @@ pub(crate) struct Steps {
     pub(super) aborted: Option<Aborted>,
     /// The plan's own abort conditions that have not been measured yet, as last looked at.
     pub(super) blind: BTreeMap<usize, Finding>,
+    /// Of each injection, the links by which requests can have come to what it hit.
+    pub(super) ways: Vec<Vec<LinkName>>,
+    /// Who changes what, besides the faults.
+    pub(super) external: External,
     pub(super) progress: Progress,
 }
 
@@ -69,6 +74,8 @@ pub struct FaultHandle(usize);
 
 pub(super) struct Active {
     index: usize,
+    /// Its number among those that account for changes.
+    number: usize,
     fault: Fault,
     injected: Box<dyn Injected>,
 }
@@ -116,8 +123,13 @@ impl Steps {
         let planned = self.plan.injections.iter().position(|planned| *planned == injection);
         self.phase(Phase::Inject, &injection.fault.to_string())?;
         let began = self.clock.now();
+        let number = self.external.begin(&injection.fault, began);
         let injected = match self.deadline.within(injection.fault.inject(&self.environment)).await {
-            Ok(injected) => injected?,
+            Ok(Ok(injected)) => injected,
+            Ok(Err(error)) => {
+                self.external.end(number, self.clock.now());
+                return Err(error.into());
+            }
             Err(condition) => {
                 self.abort(condition.clone())?;
                 return Err(Error::CutOff { step: format!("`{}` was being injected", injection.fault), condition });
@@ -129,6 +141,7 @@ impl Steps {
             fault: injection.fault.to_string(),
             mechanism: injected.mechanism(),
             links: self.links_of(&injection),
+            reached: None,
             began,
             applied: self.clock.now(),
             rolled_back: None,
@@ -139,7 +152,8 @@ impl Steps {
             detection: None,
             milestones: None,
         };
-        self.active.push(Active { index, fault: injection.fault, injected });
+        self.ways.push(self.ways_of(&injection.fault));
+        self.active.push(Active { index, number, fault: injection.fault, injected });
         self.log.add(Record::Injection { index, record: Box::new(record) })?;
         self.edge(What::Injected { injection: index })?;
         Ok(FaultHandle(index))
@@ -156,6 +170,20 @@ impl Steps {
         let links = callers.iter().flat_map(|caller| services.iter().map(|callee| (*caller, *callee)));
         let exist = links.filter(|(caller, callee)| self.plan.topology.has_link(caller, callee));
         exist.map(|(caller, callee)| LinkName::new(caller, callee)).collect()
+    }
+
+    /// The links by which requests come to what a fault is on, or go on from there.
+    fn ways_of(&self, fault: &Fault) -> Vec<LinkName> {
+        if let Some(link) = fault.link() {
+            return vec![link];
+        }
+        let services = fault.services();
+        let declared = self.plan.topology.links.iter().map(|link| LinkName::new(&link.caller, &link.callee));
+        let of_users = self.plan.topology.services.keys().map(|service| LinkName::new(USERS, service));
+        let touches = |link: &LinkName| {
+            services.iter().any(|service| [&link.caller, &link.callee].contains(&&(*service).to_owned()))
+        };
+        declared.chain(of_users).filter(touches).collect()
     }
 
     /// Waits for `length` while users are served; ends early when an abort condition comes true.
@@ -206,7 +234,8 @@ impl Steps {
         let Some(position) = self.active.iter().position(|active| active.index == fault.0) else {
             return Ok(());
         };
-        let Active { index, mut injected, fault: undoing } = self.active.remove(position);
+        let Active { index, number, mut injected, fault: undoing } = self.active.remove(position);
+        self.look()?;
         let longest = UNDONE_WITHIN + self.longest_grace(&undoing);
         let mut record = self.log.journal().injections[index].clone();
         let failed = |reason: String| Problem::RollbackFailed { fault: record.fault.clone(), reason };
@@ -215,19 +244,45 @@ impl Steps {
         record.bite = Some(attested(deadline, injected.attest(&self.environment)).await);
         let undone = tokio::time::timeout(longest, injected.roll_back(&self.environment)).await;
         record.rolled_back = Some(self.clock.now());
-        let gone = attested(deadline, injected.attest_gone(&self.environment)).await;
-        let problem = match undone {
+        self.external.end(number, self.clock.now());
+        let mut gone = attested(deadline, injected.attest_gone(&self.environment)).await;
+        let is_undone = matches!(undone, Ok(Ok(())));
+        let mut problem = match undone {
             Err(_) => Some(failed(format!("it was not undone within {}", humantime::format_duration(longest)))),
             Ok(Err(error)) => Some(failed(error.to_string())),
             Ok(Ok(())) if !gone.shown => Some(failed(gone.looked_at.clone())),
             Ok(Ok(())) => None,
         };
+        if problem.is_some()
+            && let Some(what) = self.changed_meanwhile(&undoing, record.began, is_undone).await?
+        {
+            problem = None;
+            gone = Attestation::shown(format!("nothing of it is left to undo: {what}"));
+        }
         record.gone = Some(gone);
         self.log.add(Record::Injection { index, record: Box::new(record) })?;
         if let Some(problem) = problem {
             self.log.add(Record::Problem(problem))?;
         }
         self.edge(What::RolledBack { injection: index })
+    }
+
+    /// What somebody else did to the services of a fault, where that is why it could not be undone, or why they are not as
+    /// before. Of a fault that is not undone nothing is left only where its instances are gone.
+    async fn changed_meanwhile(&mut self, fault: &Fault, began: Duration, is_undone: bool) -> Result<Option<String>> {
+        let services: Vec<String> = fault.services().into_iter().map(str::to_owned).collect();
+        let since = Instant::now();
+        loop {
+            self.look()?;
+            let mut changes = self.external.of(&services, began).filter(|change| is_undone || change.ends);
+            if let Some(change) = changes.next() {
+                return Ok(Some(change.what.clone()));
+            }
+            if since.elapsed() > TOLD_WITHIN {
+                return Ok(None);
+            }
+            tokio::time::sleep(TICK).await;
+        }
     }
 
     /// How long an instance that a fault touches may take to shut down.
@@ -366,8 +421,12 @@ impl Steps {
         if self.traffic.is_due(now) {
             self.read_traffic(now)?;
         }
-        for (at, what) in seen.changes {
-            self.log.event_at(at, what)?;
+        for Change { id, at, status } in seen.changes {
+            let (at, held_down) = (self.clock.at(at), self.environment.held_down().contains(&id));
+            let told = self.external.told(at, &id, &status, held_down);
+            let Status { state, restarts, .. } = status;
+            self.log.event_at(at, What::Instance { instance: id, state, restarts })?;
+            told.map_or(Ok(()), |text| self.log.event_at(at, What::Note { text }))?;
         }
         if self.aborted.is_none()
             && let Some(condition) = seen.abort.or_else(|| self.abort_condition(now))

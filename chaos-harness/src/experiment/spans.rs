@@ -90,6 +90,7 @@ mod tests {
             fault: String::new(),
             mechanism: String::new(),
             links: Vec::new(),
+            reached: None,
             began: s(applied),
             applied: s(applied),
             rolled_back: Some(s(rolled_back)),

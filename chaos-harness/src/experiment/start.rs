@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::addresses::BeforeLoad;
 use super::deadline::Deadline;
+use super::external::External;
 use super::log::Log;
 use super::preflight::{self, Opened};
 use super::session::Steps;
@@ -58,6 +59,8 @@ impl Steps {
                 repetition: 1,
                 not_steady: None,
                 aborted: None,
+                ways: Vec::new(),
+                external: External::since(load_from),
                 progress,
             }),
             Err(error) => Err(give_up(lab, log, &runtime, error).await),

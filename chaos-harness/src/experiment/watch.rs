@@ -6,7 +6,6 @@ use tokio::sync::broadcast;
 
 use crate::clock::Clock;
 use crate::hypothesis::Aborted;
-use crate::journal::What;
 use crate::load::{LagReport, Running};
 use crate::measure::{MIN_SAMPLES, Rates, Sample, SampleColumns, SlidingWindow};
 use crate::runtime::Change;
@@ -31,8 +30,8 @@ pub(super) struct Watch {
 pub(super) struct Look {
     /// Samples to write.
     pub(super) columns: Option<SampleColumns>,
-    /// Changes of instances, with their moments.
-    pub(super) changes: Vec<(Duration, What)>,
+    /// Changes of instances.
+    pub(super) changes: Vec<Change>,
     /// An abort condition that is true.
     pub(super) abort: Option<Aborted>,
 }
@@ -59,8 +58,7 @@ impl Watch {
             self.written = self.samples.len();
         }
         while let Ok(change) = self.changes.try_recv() {
-            let (state, restarts) = (change.status.state, change.status.restarts);
-            look.changes.push((clock.at(change.at), What::Instance { instance: change.id, state, restarts }));
+            look.changes.push(change);
         }
         look
     }

@@ -118,6 +118,16 @@ pub enum Unmeasured {
         /// Which, from 1.
         repetition: u32,
     },
+    /// A repetition during whose fault nothing was observed, whatever came later.
+    EmptyFault {
+        /// Which, from 1.
+        repetition: u32,
+    },
+    /// Nothing ever passed on a link of what the fault hit, so that no request can have felt it.
+    Unreached {
+        /// The fault.
+        fault: String,
+    },
     /// The part of the experiment was never reached.
     NotReached,
 }
@@ -223,6 +233,14 @@ impl fmt::Display for Unmeasured {
             }
             Self::AlreadyDown => f.write_str("users were down already when it was injected"),
             Self::EmptyRepetition { repetition } => write!(f, "nothing was observed in repetition {repetition}"),
+            Self::EmptyFault { repetition } => {
+                write!(f, "nothing was under way or due during the fault of repetition {repetition}")
+            }
+            Self::Unreached { fault } => write!(
+                f,
+                "nothing ever passed on a link of `{fault}`, so no request can have felt it; declare the link by which \
+                 requests get there, or send some"
+            ),
             Self::NotReached => f.write_str("that part of the experiment was not reached"),
         }
     }

@@ -9,4 +9,4 @@ mod verdict;
 
 pub use claim::{Comparison, Hypothesis, HypothesisError, Measure, Scope, Threshold};
 pub use finding::{Finding, Measured, Unmeasured};
-pub use verdict::{Aborted, Evidence, Inconclusive, Verdict};
+pub use verdict::{Aborted, Evidence, ExternalChange, Inconclusive, Verdict};

@@ -59,6 +59,13 @@ pub enum Inconclusive {
         /// The conditions, as last looked at.
         findings: Vec<Finding>,
     },
+    /// Something that no fault of the experiment did changed what was tested.
+    ExternalChange {
+        /// What was changed, in order.
+        changes: Vec<ExternalChange>,
+        /// The claims that were refuted; what was changed may be the reason.
+        refuted: Vec<Finding>,
+    },
     /// The plan has no hypothesis, so nothing was claimed.
     NoHypothesis,
     /// Only the plan was checked and printed.
@@ -75,6 +82,19 @@ pub enum Inconclusive {
         /// What it measured of itself.
         detail: String,
     },
+}
+
+/// A change of an instance that no fault of the experiment made: somebody else was at work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExternalChange {
+    /// When it was known, from the experiment's start.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub at: Duration,
+    /// What happened, for people.
+    pub what: String,
+    /// Whether the instance was ended or removed, so that nothing that was done to it is left.
+    pub ends: bool,
 }
 
 /// What stopped an experiment.
@@ -183,6 +203,14 @@ impl fmt::Display for Inconclusive {
                     "abort conditions were never measured, so nothing would have stopped it ({})",
                     list(findings.iter())
                 )
+            }
+            Self::ExternalChange { changes, refuted } => {
+                let changes: Vec<&str> = changes.iter().map(|change| change.what.as_str()).collect();
+                write!(f, "no fault of this experiment did this: {}", changes.join("; "))?;
+                if refuted.is_empty() {
+                    return Ok(());
+                }
+                write!(f, "; so this may be the reason for what was refuted ({})", list(refuted.iter()))
             }
             Self::Unmeasured { findings } => write!(f, "{}", list(findings.iter())),
             Self::NoHypothesis => f.write_str("no hypothesis was stated; add one with `.hypothesis(hypothesis!(...))`"),

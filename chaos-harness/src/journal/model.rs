@@ -223,6 +223,10 @@ pub struct InjectionRecord {
     /// The links that it is on: the one that it names, or every link to a service that it names.
     #[serde(default)]
     pub links: Vec<LinkName>,
+    /// Whether anything passed on a link from or to what it hit, at any time of the experiment. If not, no request can have felt
+    /// it. `None` where it is on no link, and in journals of harnesses that did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reached: Option<bool>,
     /// When the harness began to apply it: the earliest moment at which users can have felt it.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]

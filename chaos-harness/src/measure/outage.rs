@@ -93,8 +93,15 @@ impl<'a> Observed<'a> {
     }
 
     /// How many requests were due while it was watched.
-    pub(super) fn due(&self) -> u64 {
-        self.samples_in(self.watch).count() as u64
+    fn due(&self) -> usize {
+        self.samples_in(self.watch).count()
+    }
+
+    /// How many requests were under way or due from the begin of the watch until `over`: what came later tells nothing of a
+    /// fault that was over by then.
+    pub(super) fn hit_by(&self, over: Duration) -> u64 {
+        let hit = |sample: &Sample| sample.end >= self.watch.from && sample.intended < over;
+        self.samples.iter().filter(|(sample, _)| hit(sample)).count() as u64
     }
 
     /// Whether the watch goes on for long enough after `from` to know that nothing comes any more.
@@ -176,7 +183,7 @@ impl<'a> Observed<'a> {
         let single = |(nth, run): &(usize, &Run)| *nth > 0 && run.hit == 1;
         let singles: Vec<(usize, usize)> =
             runs.iter().enumerate().filter(single).map(|(nth, run)| (nth, run.at)).collect();
-        let stretch = steady.stretch().min(self.due() as usize);
+        let stretch = steady.stretch().min(self.due());
         let too_many = steady.allowed(stretch) + 1;
         let crowded: BTreeSet<usize> = singles
             .windows(too_many)

@@ -11,6 +11,9 @@ const PARTIAL: f64 = 0.95;
 pub(super) fn recovery_words(made: &InjectionRecord) -> String {
     let what = match made.recovery {
         None => return "recovery not measured".to_owned(),
+        Some(Recovery::NoImpact) if made.reached == Some(false) => {
+            "no impact on availability: nothing passed on any of its links, so no request can have felt it".to_owned()
+        }
         Some(Recovery::NoImpact) => "no impact on availability".to_owned(),
         Some(Recovery::TooFewSamples(too_few)) => {
             format!("impact not measured: {} samples, {} needed", too_few.have, too_few.need)

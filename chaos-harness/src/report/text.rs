@@ -35,7 +35,8 @@ pub fn line(journal: &Journal) -> String {
     let reason = view.reason();
     let twin = view.without().map_or_else(String::new, |without| format!(" (twin: without {})", words::line(without)));
     let told = match (findings.is_empty(), reason.is_empty() || view.standing().is_passed()) {
-        (false, true) => format!(": {}", findings.join("; ")),
+        (false, true) if reason.is_empty() => format!(": {}", findings.join("; ")),
+        (false, true) => format!(": {}; {reason}", findings.join("; ")),
         (_, false) => format!(": {reason}"),
         (true, true) => String::new(),
     };

@@ -122,7 +122,7 @@ impl<'a> View<'a> {
         let problems = || journal.problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ");
         let verdict = || journal.verdict.as_ref().map_or_else(String::new, ToString::to_string);
         let text = match self.standing() {
-            Standing::Upheld => String::new(),
+            Standing::Upheld => self.unreached(),
             Standing::RefutedAsExpected | Standing::Refuted | Standing::Inconclusive | Standing::Aborted => {
                 let verdict = verdict();
                 verdict.split_once(": ").map_or(String::new(), |(_, why)| why.to_owned())
@@ -138,6 +138,21 @@ impl<'a> View<'a> {
             Standing::Running => "it has not ended yet; make the report again when it has".to_owned(),
         };
         words::line(&text)
+    }
+
+    /// The faults that no request can have felt, in words; empty where there are none.
+    fn unreached(&self) -> String {
+        let mut faults: Vec<String> = Vec::new();
+        for made in self.journal.injections.iter().filter(|made| made.reached == Some(false)) {
+            let fault = format!("`{}`", made.fault);
+            if !faults.contains(&fault) {
+                faults.push(fault);
+            }
+        }
+        if faults.is_empty() {
+            return String::new();
+        }
+        format!("nothing passed on any link of {}, so no request can have felt it", faults.join(", "))
     }
 
     /// The numbers by which runs are compared.

@@ -223,6 +223,12 @@ pub struct Status {
     pub restarts: u32,
 }
 
+impl Status {
+    /// Of an instance that was removed.
+    #[cfg(feature = "docker")]
+    pub(crate) const REMOVED: Self = Self { state: State::Removed, address: None, pid: None, restarts: 0 };
+}
+
 /// The state of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -231,6 +237,8 @@ pub enum State {
     Running,
     /// It stands still.
     Paused,
+    /// It was removed, and cannot come back.
+    Removed,
     /// It ended.
     Exited {
         /// The exit status; 128 + signal for a signal, as shells count.

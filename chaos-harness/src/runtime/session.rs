@@ -64,10 +64,10 @@ impl EnvironmentId {
         Self { name, owner, limit: LONGEST, began: SystemTime::now() }
     }
 
-    /// The same, to be taken away from outside a minute after `limit`; half an hour unless told.
+    /// The same, to be taken away from outside a minute after `limit`; half an hour unless told, and at most.
     #[must_use]
     pub fn with_limit(mut self, limit: Duration) -> Self {
-        self.limit = limit;
+        self.limit = limit.min(LONGEST);
         self
     }
 
@@ -97,7 +97,11 @@ impl EnvironmentId {
 pub(crate) fn is_left(labels: &HashMap<String, String>) -> bool {
     let owner = labels.get(LABEL_OWNER).and_then(|owner| owner.parse::<Owner>().ok());
     let until = labels.get(LABEL_UNTIL).and_then(|until| until.parse::<u64>().ok());
-    owner.is_some_and(|owner| owner.is_gone() || until.is_some_and(|until| until < seconds(SystemTime::now())))
+    // Of an owner in sight it is known whether it lives; the wall clock, which may jump, says nothing of it.
+    let is_late = |owner: &Owner| {
+        owner.machine != Machine::this() && until.is_some_and(|until| until < seconds(SystemTime::now()))
+    };
+    owner.is_some_and(|owner| owner.is_gone() || is_late(&owner))
 }
 
 fn seconds(at: SystemTime) -> u64 {
@@ -257,6 +261,8 @@ mod tests {
         assert!(!is_left(&labels(&id)), "it may be at work");
         id.began -= Duration::from_secs(60) + SURELY + Duration::from_secs(2);
         assert!(is_left(&labels(&id)));
+        let in_sight = EnvironmentId { owner: Owner::this_process(), ..id.clone() };
+        assert!(!is_left(&labels(&in_sight)), "its owner lives, and the wall clock has jumped");
         let before: HashMap<_, _> = labels(&id).into_iter().filter(|(key, _)| key != LABEL_UNTIL).collect();
         assert!(!is_left(&before), "no time is written on it");
     }

@@ -36,6 +36,7 @@ fn injection(recovery: Recovery, bite: bool) -> InjectionRecord {
         fault: "kill a".to_owned(),
         mechanism: "test".to_owned(),
         links: Vec::new(),
+        reached: None,
         began: ms(1000),
         applied: ms(1000),
         rolled_back: Some(ms(2000)),

@@ -219,6 +219,7 @@ fn what(view: &View<'_>, what: &What) -> String {
             let state = match state {
                 crate::runtime::State::Running => "running".to_owned(),
                 crate::runtime::State::Paused => "paused".to_owned(),
+                crate::runtime::State::Removed => "removed".to_owned(),
                 crate::runtime::State::Exited { code, oom: true } => format!("out of memory, exited with {code}"),
                 crate::runtime::State::Exited { code, .. } => format!("exited with {code}"),
             };

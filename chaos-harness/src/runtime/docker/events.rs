@@ -7,9 +7,11 @@ use bollard::Docker;
 use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptionsBuilder;
 use futures::StreamExt;
+use futures::stream::select;
 use tokio::sync::broadcast;
 
 use super::address;
+use super::client::status_code;
 use super::container::{self, LABEL_INSTANCE, LABEL_PORT};
 use super::memory::OutOfMemory;
 use crate::runtime::session::LABEL_ENVIRONMENT;
@@ -32,15 +34,12 @@ pub(super) struct Listener {
 /// restarted.
 pub(super) async fn listen(listener: Listener, changes: broadcast::Sender<Change>) {
     let label = format!("{LABEL_ENVIRONMENT}={}", listener.id.name());
-    let lives = ["start", "die", "oom", "pause", "unpause"].map(str::to_owned).to_vec();
-    let filters = HashMap::from([
-        ("type".to_owned(), vec!["container".to_owned()]),
-        ("label".to_owned(), vec![label]),
-        ("event".to_owned(), lives),
-    ]);
+    let lives = filters("container", &["start", "die", "oom", "pause", "unpause", "destroy"], ("label", label));
+    let places = filters("network", &["connect", "disconnect"], ("network", listener.network.clone()));
     loop {
-        let options = EventsOptionsBuilder::new().filters(&filters).build();
-        let mut events = Box::pin(listener.docker.events(Some(options)));
+        let of = |filters| EventsOptionsBuilder::new().filters(filters).build();
+        let lives = listener.docker.events(Some(of(&lives)));
+        let mut events = Box::pin(select(lives, listener.docker.events(Some(of(&places)))));
         while let Some(Ok(event)) = events.next().await {
             let at = Instant::now();
             if let Some((instance, status)) = listener.told(event, at).await {
@@ -52,15 +51,28 @@ pub(super) async fn listen(listener: Listener, changes: broadcast::Sender<Change
     }
 }
 
+fn filters(of: &str, events: &[&str], (key, value): (&str, String)) -> HashMap<String, Vec<String>> {
+    let events = events.iter().map(|event| (*event).to_owned()).collect();
+    HashMap::from([
+        ("type".to_owned(), vec![of.to_owned()]),
+        ("event".to_owned(), events),
+        (key.to_owned(), vec![value]),
+    ])
+}
+
 impl Listener {
     /// What an event tells of which instance.
     async fn told(&self, event: EventMessage, at: Instant) -> Option<(InstanceId, Status)> {
         let action = event.action.unwrap_or_default();
+        if matches!(action.as_str(), "connect" | "disconnect") {
+            return self.moved(&event.actor?.attributes?).await;
+        }
         let labels = event.actor.and_then(|actor| actor.attributes).unwrap_or_default();
         let (instance, port) = instance(&labels)?;
         match action.as_str() {
             "oom" => return Some((instance.clone(), self.out_of_memory.killed(&instance, at)?)),
             "start" => self.out_of_memory.started(&instance),
+            "destroy" => return Some((instance, Status::REMOVED)),
             _ => {}
         }
         // The event says what happened; the inspection says where the container can be reached now.
@@ -73,6 +85,16 @@ impl Listener {
             status = self.out_of_memory.ended(&instance, at, ended);
         }
         Some((instance, status))
+    }
+}
+
+impl Listener {
+    /// The instance that joined or left the network, if it runs: one that starts or ends does so as well.
+    async fn moved(&self, attributes: &HashMap<String, String>) -> Option<(InstanceId, Status)> {
+        let details = self.docker.inspect_container(attributes.get("container")?, None).await.ok()?;
+        let (instance, port) = instance(details.config.as_ref()?.labels.as_ref()?)?;
+        let status = container::status(&details, address::in_network(&details, &self.network, port));
+        (status.state == State::Running).then_some((instance, status))
     }
 }
 
@@ -93,7 +115,7 @@ pub(super) struct Watch {
 
 /// Sends a [`Change`] whenever `container` starts, ends, is paused, or joins or leaves a network.
 pub(super) async fn watch(docker: Docker, container: String, watch: Watch, changes: broadcast::Sender<Change>) {
-    let lives = ["start", "die", "pause", "unpause", "connect", "disconnect"].map(str::to_owned).to_vec();
+    let lives = ["start", "die", "pause", "unpause", "destroy", "connect", "disconnect"].map(str::to_owned).to_vec();
     let types = ["container", "network"].map(str::to_owned).to_vec();
     let filters = HashMap::from([("type".to_owned(), types), ("event".to_owned(), lives)]);
     loop {
@@ -114,7 +136,10 @@ pub(super) async fn watch(docker: Docker, container: String, watch: Watch, chang
 
 impl Watch {
     async fn status(&self, docker: &Docker, container: &str) -> Option<Status> {
-        let details = docker.inspect_container(container, None).await.ok()?;
+        let details = match docker.inspect_container(container, None).await {
+            Err(error) if status_code(&error) == Some(404) => return Some(Status::REMOVED),
+            other => other.ok()?,
+        };
         let address = address::of_existing(docker, &details, &self.network, self.port).await.ok()?;
         Some(container::status(&details, address))
     }

@@ -52,7 +52,7 @@ pub(super) use sweep::{remove_environment, remove_of_owner, sweep};
 pub(super) use undo::network_within;
 pub(crate) use undo::{holds_process, undo, undo_within};
 
-use self::client::{connect, engine};
+use self::client::{connect, engine, status_code};
 use self::existing::Existing;
 use self::throttle::Throttle;
 use super::artifact::{self, Linking};
@@ -317,7 +317,10 @@ impl Runtime for DockerRuntime {
 
     async fn status(&self, id: &InstanceId) -> Result<Status, RuntimeError> {
         let port = self.port(id)?;
-        let details = self.inspect(id).await?;
+        let details = match self.docker.inspect_container(&self.name(id), None).await {
+            Err(error) if status_code(&error) == Some(404) => return Ok(Status::REMOVED),
+            other => other.map_err(engine(format!("inspect {id}")))?,
+        };
         let network = &self.network.name;
         let address = match self.is_existing(id) {
             true => address::of_existing(&self.docker, &details, network, port).await?,

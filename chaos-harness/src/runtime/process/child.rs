@@ -36,11 +36,16 @@ pub(super) fn signal(pid: u32, signal: Signal) -> Result<(), RuntimeError> {
     }
 }
 
-/// Waits until the kernel has stopped `pid`: the signal is delivered a moment after the call.
-pub(super) async fn wait_until_stopped(pid: u32) {
+/// Whether `pid` runs: it is there, and neither stopped nor ended.
+pub(super) fn runs(pid: u32) -> bool {
     let stopped =
         |stat: String| stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['T', 'Z']));
-    while std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stopped(stat)) {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stopped(stat))
+}
+
+/// Waits until the kernel has stopped `pid`: the signal is delivered a moment after the call.
+pub(super) async fn wait_until_stopped(pid: u32) {
+    while runs(pid) {
         tokio::time::sleep(Duration::from_micros(200)).await;
     }
 }

@@ -183,7 +183,12 @@ impl Runtime for ProcessRuntime {
     }
 
     async fn status(&self, id: &InstanceId) -> Result<Status, RuntimeError> {
-        Ok(self.instance(id)?.status())
+        let mut status = self.instance(id)?.status();
+        // Somebody else may have let it go on.
+        if status.state == State::Paused && status.pid.is_some_and(child::runs) {
+            status.state = State::Running;
+        }
+        Ok(status)
     }
 
     async fn logs(&self, id: &InstanceId, lines: usize) -> Result<Vec<String>, RuntimeError> {

@@ -18,9 +18,10 @@ mod told;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use parking_lot::Mutex;
+use rustix::time::{ClockId, Timespec, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 #[doc(hidden)]
@@ -51,7 +52,7 @@ pub(super) struct Header {
     environment: String,
     owner: String,
     runtime: RuntimeKind,
-    /// Milliseconds since the epoch after which the environment is taken away, whatever its owner does.
+    /// Milliseconds on the machine's monotonic clock after which the environment is taken away, whatever its owner does.
     until_ms: u64,
 }
 
@@ -224,8 +225,12 @@ fn file_of(environment: &str) -> String {
     format!("{environment}{ENDING}")
 }
 
+/// On the clock that all processes share since the machine was started, and that never jumps. What was written before that is
+/// known by its owner.
 fn now_ms() -> u64 {
-    millis(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+    let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::Monotonic);
+    let (seconds, nanos) = (u64::try_from(tv_sec).unwrap_or_default(), u32::try_from(tv_nsec).unwrap_or_default());
+    millis(Duration::new(seconds, nanos))
 }
 
 fn millis(duration: Duration) -> u64 {
