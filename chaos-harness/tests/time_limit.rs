@@ -133,7 +133,7 @@ async fn an_injection_that_hangs(lab: Lab) -> chaos_harness::Result<()> {
 }
 
 /// What a process that stands still does not tell is waited for a second after the limit, and what it does not undo as long as
-/// that takes: here it goes on two seconds after the limit.
+/// that takes: here it goes on two seconds after the limit, and its control endpoint is waited for two seconds at most.
 async fn undone_late(lab: Lab) -> chaos_harness::Result<()> {
     let lab = ready(lab).await;
     let began = Instant::now();
@@ -151,7 +151,7 @@ async fn undone_late(lab: Lab) -> chaos_harness::Result<()> {
     let verdict = session.judge().await?;
     eprintln!("{}: limit {LIMIT:?}, took {:?}, {verdict}", lab.test_name(), began.elapsed());
     assert_eq!(verdict, by_limit());
-    assert!(began.elapsed() < LIMIT + SOON + 2.secs(), "{:?}", began.elapsed());
+    assert!(began.elapsed() < LIMIT + SOON + 4.secs(), "{:?}", began.elapsed());
     Ok(())
 }
 

@@ -23,6 +23,9 @@ struct Accounted {
     pauses: bool,
     disconnects: bool,
     from: Duration,
+    /// When it began to be rolled back.
+    undone_from: Option<Duration>,
+    /// When it had been rolled back.
     until: Option<Duration>,
 }
 
@@ -58,12 +61,20 @@ impl External {
             pauses: does(&[Capability::Pause, Capability::Signals]),
             disconnects: does(&[Capability::Disconnect]),
             from,
+            undone_from: None,
             until: None,
         });
         self.faults.len() - 1
     }
 
-    /// It is rolled back, or was not applied.
+    /// It is being rolled back: what it did is taken back from now on.
+    pub(super) fn undo(&mut self, fault: usize, at: Duration) {
+        if let Some(fault) = self.faults.get_mut(fault) {
+            fault.undone_from.get_or_insert(at);
+        }
+    }
+
+    /// It has been rolled back, or was not applied.
     pub(super) fn end(&mut self, fault: usize, at: Duration) {
         if let Some(fault) = self.faults.get_mut(fault) {
             fault.until.get_or_insert(at);
@@ -96,8 +107,17 @@ impl External {
         now: &Status,
         held_down: bool,
     ) -> Option<(String, bool)> {
-        let by = |does: fn(&Accounted) -> bool| self.accounts(at, id, does, TOLD_WITHIN);
-        let meant = |does: fn(&Accounted) -> bool| self.accounts(at, id, does, Duration::ZERO);
+        let hits = |fault: &&Accounted| fault.services.contains(&id.service) && fault.from <= at;
+        let faults = || self.faults.iter().filter(hits);
+        let by = |does: fn(&Accounted) -> bool| {
+            faults().filter(|fault| does(fault)).any(|fault| fault.until.is_none_or(|end| at < end + TOLD_WITHIN))
+        };
+        // What is meant to be so until it is rolled back.
+        let meant = |does: fn(&Accounted) -> bool| {
+            faults()
+                .filter(|fault| does(fault))
+                .any(|fault| fault.undone_from.or(fault.until).is_none_or(|end| at < end))
+        };
         let was = before.map(|status| status.state);
         let was_on_network = before.is_some_and(|status| status.address.is_some());
         match now.state {
@@ -124,11 +144,6 @@ impl External {
             }
             _ => None,
         }
-    }
-
-    fn accounts(&self, at: Duration, id: &InstanceId, does: fn(&Accounted) -> bool, longer: Duration) -> bool {
-        let hits = |fault: &&Accounted| fault.services.contains(&id.service) && does(fault);
-        self.faults.iter().filter(hits).any(|fault| fault.from <= at && fault.until.is_none_or(|end| at < end + longer))
     }
 
     /// When that was, told from the latest injection.
@@ -201,7 +216,8 @@ mod tests {
         external.told(s(0), &id, &status(RUNNING), false);
         let number = external.begin(fault, s(2));
         if states.iter().any(|(at, _)| *at >= 4) {
-            external.end(number, s(4));
+            external.undo(number, s(4));
+            external.end(number, s(5));
         }
         states.iter().for_each(|(at, state)| drop(external.told(s(*at), &id, &status(*state), false)));
         external.all().map(|change| change.what.clone()).collect()
@@ -243,7 +259,7 @@ mod tests {
             (&slow, &[(0, exited(137)), (0, RUNNING)]),
             (&pause, &[(2, State::Paused), (4, RUNNING)]),
             (&kill, &[(2, exited(137)), (3, RUNNING)]),
-            (&kill, &[(4, exited(137))]),
+            (&kill, &[(5, exited(137))]),
         ];
         for (fault, states) in cases {
             assert_eq!(told(fault, states), [] as [String; 0], "{states:?}");

@@ -242,6 +242,7 @@ impl Steps {
         self.phase(Phase::RollBack, &record.fault)?;
         let deadline = self.deadline;
         record.bite = Some(attested(deadline, injected.attest(&self.environment)).await);
+        self.external.undo(number, self.clock.now());
         let undone = tokio::time::timeout(longest, injected.roll_back(&self.environment)).await;
         record.rolled_back = Some(self.clock.now());
         self.external.end(number, self.clock.now());

@@ -320,6 +320,7 @@ fn slow_record(first_bad: u64, steady: u64) -> InjectionRecord {
         fault: "latency 5s on order -> inventory".to_owned(),
         mechanism: "link proxy".to_owned(),
         links: vec![LinkName::new("order", "inventory")],
+        reached: None,
         began: ms(2_000),
         applied: ms(2_000),
         rolled_back: Some(ms(12_030)),

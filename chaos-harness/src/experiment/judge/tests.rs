@@ -241,6 +241,37 @@ fn an_empty_fault_window_is_not_made_good_by_later_requests() {
     }
 }
 
+/// A share over all that came after the injection hid a fault during which nobody asked.
+#[test]
+fn a_fault_during_which_nobody_asked_is_not_made_good_by_what_came_later() {
+    let made = [injection(Recovery::NoImpact, true)];
+    let asked = |sample: &&Sample| sample.intended < ms(990) || sample.intended >= ms(2000);
+    let later: Vec<Sample> = samples(good).iter().filter(asked).copied().collect();
+    let without_two: Vec<Sample> =
+        samples(good).iter().filter(|sample| sample.route == 0 || asked(sample)).copied().collect();
+    let empty = Measured::Nothing { reason: Unmeasured::EmptyFault { repetition: 1 } };
+    for claim in [hypothesis!(availability > 95% during overall), hypothesis!(p99 < 1s during overall)] {
+        assert_eq!(judge(&later, &made, claim.clone()).0, empty);
+        assert_eq!(judge(&samples(good), &made, claim).1, Verdict::Upheld);
+    }
+    let of_two = hypothesis!(availability("/two") > 95% during overall);
+    assert_eq!(judge(&without_two, &made, of_two.clone()).0, empty);
+    assert_eq!(judge(&samples(good), &made, of_two).1, Verdict::Upheld);
+}
+
+/// A fault that no request can have felt has no impact, and says nothing of a recovery.
+#[test]
+fn what_nothing_reaches_is_not_recovered_from() {
+    let unreached = InjectionRecord { reached: Some(false), ..injection(Recovery::NoImpact, true) };
+    for claim in [hypothesis!(mttr < 5s), hypothesis!(recovery < 5s)] {
+        let (measured, verdict) = judge(&samples(good), std::slice::from_ref(&unreached), claim);
+        assert_eq!(measured, Measured::Nothing { reason: Unmeasured::Unreached { fault: "kill a".to_owned() } });
+        assert_eq!(verdict.word(), "inconclusive");
+    }
+    let users = hypothesis!(availability > 95%);
+    assert_eq!(judge(&samples(good), &[unreached], users).1, Verdict::Upheld);
+}
+
 #[test]
 fn a_repetition_in_which_nothing_was_observed_is_not_made_good_by_another() {
     let second = InjectionRecord {
