@@ -17,6 +17,7 @@ mod observation;
 mod plan;
 mod preflight;
 mod recover;
+mod roll_back;
 mod run;
 mod script;
 mod seen;

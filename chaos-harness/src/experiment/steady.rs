@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Plan;
 use crate::hypothesis::{Comparison, Hypothesis, Measure, Threshold};
 use crate::load::Load;
-use crate::measure::{Outages, Recovery, Sample, SteadyStretch, Window, recovery};
+use crate::measure::{MIN_SAMPLES, Outages, Recovery, Sample, SteadyStretch, TooFewSamples, Window, recovery};
 
 /// The steady state, as recovery looks at it.
 ///
@@ -40,7 +40,13 @@ impl SteadyState {
 
     /// The recovery from an injection that was over at `over`, watched during `watch`.
     pub(super) fn recovery(&self, samples: &[Sample], watch: Window, over: Duration) -> (Recovery, Outages) {
-        recovery(samples, watch, over, |sample| self.is_bad(sample), &self.stretch)
+        let (recovery, outages) = recovery(samples, watch, over, |sample| self.is_bad(sample), &self.stretch);
+        // Requests that came when the fault was over tell nothing of it, however many they are.
+        let hit = samples.iter().filter(|sample| sample.end >= watch.from && sample.intended < over).count() as u64;
+        match (recovery, TooFewSamples::check(hit, MIN_SAMPLES)) {
+            (Recovery::NoImpact, Err(too_few)) => (Recovery::TooFewSamples(too_few), outages),
+            (recovery, _) => (recovery, outages),
+        }
     }
 
     /// How long the steady state must hold to count as back.

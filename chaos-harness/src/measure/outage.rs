@@ -93,15 +93,8 @@ impl<'a> Observed<'a> {
     }
 
     /// How many requests were due while it was watched.
-    fn due(&self) -> usize {
+    pub(super) fn due(&self) -> usize {
         self.samples_in(self.watch).count()
-    }
-
-    /// How many requests were under way or due from the begin of the watch until `over`: what came later tells nothing of a
-    /// fault that was over by then.
-    pub(super) fn hit_by(&self, over: Duration) -> u64 {
-        let hit = |sample: &Sample| sample.end >= self.watch.from && sample.intended < over;
-        self.samples.iter().filter(|(sample, _)| hit(sample)).count() as u64
     }
 
     /// Whether the watch goes on for long enough after `from` to know that nothing comes any more.

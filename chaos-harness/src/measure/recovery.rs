@@ -128,7 +128,7 @@ pub fn recovery(
         },
         _ => match outages.account.begun_before {
             Some(outage) => Recovery::AlreadyDown { until: outage.to },
-            None => TooFewSamples::check(observed.hit_by(over), MIN_SAMPLES)
+            None => TooFewSamples::check(observed.due() as u64, MIN_SAMPLES)
                 .map_or_else(Recovery::TooFewSamples, |()| Recovery::NoImpact),
         },
     };

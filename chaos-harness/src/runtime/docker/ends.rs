@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::StopContainerOptionsBuilder;
 use futures::future::join_all;
 
@@ -15,6 +16,18 @@ use crate::safety::undo::UndoStep;
 use crate::topology::InstanceId;
 
 impl DockerRuntime {
+    pub(super) async fn inspect(&self, id: &InstanceId) -> Result<ContainerInspectResponse, RuntimeError> {
+        self.docker.inspect_container(&self.name(id), None).await.map_err(engine(format!("inspect {id}")))
+    }
+
+    /// What the engine says of an instance; `None` where it was removed.
+    pub(super) async fn find(&self, id: &InstanceId) -> Result<Option<ContainerInspectResponse>, RuntimeError> {
+        match self.docker.inspect_container(&self.name(id), None).await {
+            Err(error) if status_code(&error) == Some(404) => Ok(None),
+            other => other.map(Some).map_err(engine(format!("inspect {id}"))),
+        }
+    }
+
     /// Whether the first process of an instance is the engine's init.
     pub(super) fn is_under_init(&self, id: &InstanceId) -> bool {
         let instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);

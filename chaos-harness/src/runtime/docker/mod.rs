@@ -38,7 +38,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::Docker;
-use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::LogsOptionsBuilder;
 use futures::TryStreamExt;
 use tokio::sync::{RwLock, broadcast};
@@ -52,7 +51,7 @@ pub(super) use sweep::{remove_environment, remove_of_owner, sweep};
 pub(super) use undo::network_within;
 pub(crate) use undo::{holds_process, undo, undo_within};
 
-use self::client::{connect, engine, status_code};
+use self::client::{connect, engine};
 use self::existing::Existing;
 use self::throttle::Throttle;
 use super::artifact::{self, Linking};
@@ -171,10 +170,6 @@ impl DockerRuntime {
         let instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
         let instance = instances.get(id).ok_or_else(|| RuntimeError::UnknownInstance { instance: id.clone() })?;
         Ok(instance.port)
-    }
-
-    async fn inspect(&self, id: &InstanceId) -> Result<ContainerInspectResponse, RuntimeError> {
-        self.docker.inspect_container(&self.name(id), None).await.map_err(engine(format!("inspect {id}")))
     }
 
     async fn image(&self, service: &Service) -> Result<String, RuntimeError> {
@@ -317,10 +312,7 @@ impl Runtime for DockerRuntime {
 
     async fn status(&self, id: &InstanceId) -> Result<Status, RuntimeError> {
         let port = self.port(id)?;
-        let details = match self.docker.inspect_container(&self.name(id), None).await {
-            Err(error) if status_code(&error) == Some(404) => return Ok(Status::REMOVED),
-            other => other.map_err(engine(format!("inspect {id}")))?,
-        };
+        let Some(details) = self.find(id).await? else { return Ok(Status::REMOVED) };
         let network = &self.network.name;
         let address = match self.is_existing(id) {
             true => address::of_existing(&self.docker, &details, network, port).await?,
