@@ -79,7 +79,7 @@ pub enum Error {
         /// What was being done.
         step: String,
         /// Why the experiment was over.
-        condition: crate::hypothesis::Aborted,
+        condition: Box<crate::hypothesis::Aborted>,
     },
     /// Something of the user's own.
     #[error(transparent)]

@@ -120,7 +120,7 @@ async fn an_injection_that_hangs(lab: Lab) -> chaos_harness::Result<()> {
     // Each attempt takes two seconds to fail.
     let failed = loop {
         match session.inject(target("product").in_process().path("/products").error(503)).await {
-            Err(Error::CutOff { step, condition }) => break (step, condition),
+            Err(Error::CutOff { step, condition }) => break (step, *condition),
             Err(Error::Fault(_)) => {}
             other => panic!("{other:?}"),
         }

@@ -128,7 +128,10 @@ impl Steps {
             }
             Err(condition) => {
                 self.abort(condition.clone())?;
-                return Err(Error::CutOff { step: format!("`{}` was being injected", injection.fault), condition });
+                return Err(Error::CutOff {
+                    step: format!("`{}` was being injected", injection.fault),
+                    condition: condition.into(),
+                });
             }
         };
         let record = InjectionRecord {
