@@ -197,6 +197,9 @@ mod tests {
 
     const RUNNING: State = State::Running;
 
+    /// A fault, the states that follow at their moments, and what is said of them.
+    type Case<'a> = (&'a Fault, &'a [(u64, State)], &'a str);
+
     fn s(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
@@ -227,7 +230,7 @@ mod tests {
     fn what_no_fault_does_is_named() {
         let slow = link(USERS, "a").latency(s(1)).fault;
         let pause = target("a").pause().fault;
-        let cases: [(&Fault, &[(u64, State)], &str); 8] = [
+        let cases: [Case<'_>; 8] = [
             (
                 &slow,
                 &[(3, exited(137))],
