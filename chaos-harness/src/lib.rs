@@ -83,9 +83,11 @@ pub mod topology;
 #[cfg(feature = "toxiproxy")]
 pub mod toxiproxy;
 mod trusted;
+mod variables;
 
 pub use __private::Failure;
 pub use chaos_harness_macros::chaos_test;
 pub use durations::Durations;
 pub use error::{Error, Result};
 pub use lab::Lab;
+pub use variables::VariableError;

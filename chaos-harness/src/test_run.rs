@@ -21,6 +21,7 @@ use crate::safety::AllowList;
 use crate::safety::guard;
 use crate::safety::halt::{self, Running};
 use crate::shortage;
+use crate::variables::{self, VariableError};
 
 /// Runs the body of a chaos test on a multi-thread runtime of its own.
 ///
@@ -155,6 +156,7 @@ impl fmt::Display for End {
 
 /// The settings of the attribute, overruled by the environment.
 fn read(settings: &TestSettings) -> Result<Settings, Failure> {
+    variables::check().map_err(refused)?;
     let runtime = runtime(settings.runtime)?;
     // Under libtest the thread has the test's full name, with the case where rstest makes several of one.
     let of_attribute = settings.name.split_once("::").map_or(settings.name, |(_, test)| test);
@@ -178,12 +180,13 @@ fn read(settings: &TestSettings) -> Result<Settings, Failure> {
         time_limit: settings.timeout,
         journals: journal_dir(),
         test_run: test_run()?,
-        dry_run: is_dry_run(),
+        dry_run: is_dry_run()?,
     })
 }
 
 /// The settings of a program; its executable stands for package and target.
 fn of_program(name: &str, at: &Location<'_>) -> Result<Settings, Failure> {
+    variables::check().map_err(refused)?;
     let executable = std::env::current_exe().unwrap_or_default();
     let program = executable.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     Ok(Settings {
@@ -200,35 +203,33 @@ fn of_program(name: &str, at: &Location<'_>) -> Result<Settings, Failure> {
         time_limit: None,
         journals: journal_dir(),
         test_run: test_run()?,
-        dry_run: is_dry_run(),
+        dry_run: is_dry_run()?,
     })
 }
 
 /// `CHAOS_RUNTIME`, else that of the attribute, else `auto`.
 fn runtime(of_attribute: Option<&str>) -> Result<RuntimeChoice, Failure> {
-    let name = match std::env::var("CHAOS_RUNTIME") {
-        Ok(name) if !name.is_empty() => name,
-        _ => of_attribute.unwrap_or("auto").to_owned(),
-    };
-    name.parse().map_err(|error| Failure::new(format!("{error}")))
+    let name = variables::text("CHAOS_RUNTIME").map_err(refused)?;
+    name.as_deref().or(of_attribute).unwrap_or("auto").parse().map_err(|error| Failure::new(format!("{error}")))
 }
 
 fn test_run() -> Result<TestRun, Failure> {
     TestRun::current().map_err(|error| Failure::new(error.to_string()))
 }
 
-fn is_dry_run() -> bool {
-    std::env::var("CHAOS_DRY_RUN").is_ok_and(|value| value == "1")
+fn is_dry_run() -> Result<bool, Failure> {
+    variables::flag("CHAOS_DRY_RUN").map_err(refused)
 }
 
 /// `CHAOS_SEED`, else that of the attribute, else one that is drawn.
 fn seed(of_attribute: Option<u64>) -> Result<u64, Failure> {
-    match std::env::var("CHAOS_SEED") {
-        Ok(text) => text
-            .parse()
-            .map_err(|_| Failure::new(format!("CHAOS_SEED is `{text}`, which is no number from 0 to 2^64 - 1"))),
-        Err(_) => Ok(of_attribute.unwrap_or_else(rand::random)),
-    }
+    let given = variables::number("CHAOS_SEED").map_err(refused)?;
+    Ok(given.or(of_attribute).unwrap_or_else(rand::random))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands behind `map_err`")]
+fn refused(error: VariableError) -> Failure {
+    Failure::new(error.to_string())
 }
 
 /// Fails a test whose experiments left something behind or could not undo a fault, whatever the verdict.

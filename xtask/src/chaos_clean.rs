@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use chaos_harness::folders::undo_dir;
+use chaos_harness::runtime::{OwnImage, remove_unused_images};
 use chaos_harness::safety::{Cleaned, clean};
 use clap::Args;
 
@@ -13,14 +14,51 @@ pub(crate) struct Options {
     /// Only look: exit with 1 when something is left.
     #[arg(long)]
     check: bool,
+    /// Also remove the images that the harness has made of binaries, where no container uses them; with --check, list
+    /// them. For when no test runs.
+    #[arg(long)]
+    images: bool,
 }
 
 /// Exits with 0 when nothing is left, 1 when something is.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    let cleaned = tokio::runtime::Runtime::new()?.block_on(clean(&undo_dir(), options.check));
+    let runtime = tokio::runtime::Runtime::new()?;
+    let cleaned = runtime.block_on(clean(&undo_dir(), options.check));
     print(options.check, &cleaned)?;
+    if options.images {
+        // After what used them has been taken away.
+        print_images(options.check, &runtime.block_on(remove_unused_images(options.check))?)?;
+    }
     let is_left = options.check && !cleaned.found.is_empty();
     Ok(if is_left || !cleaned.failed.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Images are no leftovers, so they change nothing about the status.
+fn print_images(check: bool, images: &[OwnImage]) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    for image in images {
+        writeln!(
+            out,
+            "{} image {} ({})",
+            if check { "unused:" } else { "removed:" },
+            image.name,
+            megabytes(image.bytes)
+        )?;
+    }
+    let all = megabytes(images.iter().map(|image| image.bytes).sum());
+    match (images.len(), check) {
+        (0, _) => writeln!(out, "no image of the harness is unused")?,
+        (count, true) => writeln!(
+            out,
+            "{count} images, {all} with what they share; `cargo xtask chaos-clean --images` removes them"
+        )?,
+        (count, false) => writeln!(out, "{count} images removed, {all} with what they shared")?,
+    }
+    Ok(())
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10)
 }
 
 fn print(check: bool, cleaned: &Cleaned) -> Result<()> {

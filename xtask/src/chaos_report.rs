@@ -6,7 +6,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use chaos_harness::folders::{chaos_dir, journal_dir, workspace_root};
 use chaos_harness::report::{Gate, Report, RunChoice, annotations, baseline, html, json, junit, markdown, text};
 use clap::{Args, ValueEnum};
@@ -91,7 +91,9 @@ fn report(options: &Options) -> Result<Gate> {
 
 /// The run that was asked for is judged whatever its age; the latest one only while it tells of what is there now.
 fn read(journals: &Path, asked: Option<RunChoice>) -> Result<Report> {
-    let named = std::env::var("CHAOS_RUN").ok().filter(|id| !id.is_empty()).map(RunChoice::Id);
+    let named = std::env::var_os("CHAOS_RUN").filter(|id| !id.is_empty());
+    let named = named.map(|id| id.into_string().map(RunChoice::Id)).transpose();
+    let named = named.map_err(|id| anyhow!("CHAOS_RUN is `{}`, which is no UTF-8 text", id.display()))?;
     if let Some(choice) = asked.or(named) {
         return Ok(Report::read_run(journals, choice)?);
     }
@@ -102,8 +104,13 @@ fn read(journals: &Path, asked: Option<RunChoice>) -> Result<Report> {
     })
 }
 
+/// As <https://no-color.org> has it: an empty variable is none.
+fn has_colours() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 fn write(options: &Options, report: &Report) -> Result<()> {
-    let colours = options.output.is_none() && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colours = options.output.is_none() && std::io::stdout().is_terminal() && has_colours();
     let style = if colours { text::Style::colour() } else { text::Style::plain() };
     let rendered = match options.format {
         Format::Text => text::render(report, style),

@@ -30,6 +30,10 @@ struct Arguments {
     /// a control API on every interface implies it
     #[arg(long)]
     all_interfaces: bool,
+    /// A name with a dot by which clients may call the control API, as `proxy.example`; may be given again. Addresses,
+    /// `localhost`, the --host and names without a dot need none: others may be a web page's
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
     /// JSON file with proxies to create on startup
     #[arg(long)]
     config: Option<PathBuf>,
@@ -113,7 +117,7 @@ async fn run(arguments: Arguments, links: runtime::Handle) -> Result<(), Failure
     let listener = listener.map_err(|error| format!("cannot listen on {place}: {error}; choose another --port"))?;
     log(format_args!("version {VERSION}, seed {}", control.settings().seed));
     log(format_args!("control API on http://{}", listener.local_addr()?));
-    serve(listener, control, end).await?;
+    serve(listener, control, end).await;
     Ok(())
 }
 
@@ -127,15 +131,17 @@ fn is_every_interface(host: &str) -> bool {
 }
 
 fn settings(arguments: &Arguments, links: runtime::Handle) -> Result<Settings, Failure> {
-    let given = || std::env::var("CHAOS_SEED").ok().filter(|seed| !seed.is_empty());
-    let seed = match (arguments.seed, given()) {
+    let given = std::env::var_os("CHAOS_SEED").filter(|seed| !seed.is_empty());
+    let given = given.map(|seed| seed.to_string_lossy().into_owned());
+    let seed = match (arguments.seed, given) {
         (Some(seed), _) => seed,
         (None, Some(text)) => parse_seed(&text).map_err(|problem| format!("CHAOS_SEED={text}: {problem}"))?,
         (None, None) => rand::random(),
     };
     let Arguments { proxy_metrics, runtime_metrics, .. } = *arguments;
     let every_interface = arguments.all_interfaces || is_every_interface(&arguments.host);
-    Ok(Settings { seed, proxy_metrics, runtime_metrics, every_interface, links: Some(links), log })
+    let hosts = arguments.allow_host.iter().cloned().chain([arguments.host.clone()]).collect();
+    Ok(Settings { seed, proxy_metrics, runtime_metrics, every_interface, hosts, links: Some(links), log })
 }
 
 async fn populate(control: &Control, path: &Path) -> Result<(), Failure> {

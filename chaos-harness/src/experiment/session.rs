@@ -24,7 +24,8 @@ use crate::lab::Lab;
 use crate::link::LinkName;
 use crate::load::probe::RunningProbes;
 use crate::progress::Progress;
-use crate::runtime::{Change, Runtime, Status};
+use crate::runtime::{Change, Runtime, RuntimeError, Status};
+use crate::safety::guard;
 use crate::topology::USERS;
 
 /// How often the watch looks at new samples.
@@ -118,6 +119,8 @@ impl Steps {
         let index = self.log.journal().injections.len();
         let planned = self.plan.injections.iter().position(|planned| *planned == injection);
         self.phase(Phase::Inject, &injection.fault.to_string())?;
+        // What is not noted is found by its labels, and that takes a guard as well.
+        guard::ensure().map_err(RuntimeError::from)?;
         let began = self.clock.now();
         let number = self.external.begin(&injection.fault, began);
         let injected = match self.deadline.within(injection.fault.inject(&self.environment)).await {

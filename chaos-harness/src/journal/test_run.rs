@@ -5,7 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::VariableError;
 use crate::invocation::Invocation;
+use crate::variables;
 
 /// What a file system takes as one name, with room for an ending.
 const LONGEST: usize = 200;
@@ -36,6 +38,9 @@ pub enum TestRunError {
         /// The name.
         id: String,
     },
+    /// It is no text.
+    #[error(transparent)]
+    Variable(#[from] VariableError),
     /// Its folder could not be made.
     #[error("CHAOS_RUN takes {length} bytes as the name of a folder, more than {LONGEST}; choose a shorter one")]
     TooLong {
@@ -50,14 +55,14 @@ impl TestRun {
     /// # Errors
     /// When `CHAOS_RUN` is no usable name.
     pub fn current() -> Result<Self, TestRunError> {
-        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let process = Invocation::of_this_process().unwrap_or_else(Invocation::by_hand);
-        let id = variable("CHAOS_RUN").or_else(|| variable("NEXTEST_RUN_ID")).unwrap_or_else(|| name_of(&process));
+        let id = variables::text("CHAOS_RUN")?.or(variables::text("NEXTEST_RUN_ID")?);
+        let id = id.unwrap_or_else(|| name_of(&process));
         check(&id)?;
         Ok(Self {
             id,
             started_at: process.started_at(),
-            attempt: variable("NEXTEST_ATTEMPT").and_then(|attempt| attempt.parse().ok()).unwrap_or(1),
+            attempt: variables::text("NEXTEST_ATTEMPT")?.and_then(|attempt| attempt.parse().ok()).unwrap_or(1),
             executable: std::env::current_exe().unwrap_or_default().display().to_string(),
         })
     }

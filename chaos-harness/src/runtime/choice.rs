@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{EnvironmentId, Runtime, RuntimeError, RuntimeKind};
+use crate::variables;
 
 /// What was asked for: `CHAOS_RUNTIME`, or the `runtime` argument of a test.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,9 +45,9 @@ impl RuntimeChoice {
     /// Reads `CHAOS_RUNTIME`; `auto` when it is not set.
     ///
     /// # Errors
-    /// An unknown name.
+    /// An unknown name, or what is no text.
     pub fn from_environment() -> Result<Self, RuntimeError> {
-        std::env::var("CHAOS_RUNTIME").unwrap_or_default().parse()
+        variables::text("CHAOS_RUNTIME")?.unwrap_or_default().parse()
     }
 }
 

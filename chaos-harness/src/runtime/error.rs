@@ -8,6 +8,7 @@ use chaos_harness_netns::NetnsError;
 use thiserror::Error;
 
 use super::{EngineAddressError, RuntimeKind};
+use crate::VariableError;
 use crate::safety::undo::UndoError;
 use crate::safety::{AllowListError, Untrusted};
 use crate::topology::InstanceId;
@@ -22,6 +23,9 @@ pub enum RuntimeError {
         /// As given.
         given: String,
     },
+    /// A variable of the environment holds what it cannot.
+    #[error(transparent)]
+    Variable(#[from] VariableError),
     /// No Docker engine answers.
     #[error(
         "no docker engine answers at {endpoint} ({reason}); start it, set DOCKER_HOST, or use CHAOS_RUNTIME=process"

@@ -34,6 +34,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
+pub(crate) use self::process::OWNER as MARK_OF_OWNER;
 pub use capability::{Capability, RuntimeKind};
 pub use choice::{Choice, RuntimeChoice, choose};
 pub(crate) use delayed_names::DelayedNames;
@@ -45,9 +46,13 @@ pub use resources::{
     CPU_PERIOD, ConnectionNow, DiskPace, DiskWrites, Hold, Limit, LimitNow, Pressure, Resource, Resources, Space, Usage,
 };
 pub use session::EnvironmentId;
-pub(crate) use session::{ask_owner_to_end, is_maker_there, is_owner_alive, is_owner_gone, owner_of_this_process};
+pub(crate) use session::{
+    Owner, ask_owner_to_end, is_maker_there, is_owner_alive, is_owner_gone, owner_of_this_process, start_time,
+};
 pub use signal::{Signal, Wont};
-pub use sweep::{Leftover, sweep};
+#[cfg(feature = "docker")]
+pub use sweep::remove_unused_images;
+pub use sweep::{Leftover, OwnImage, sweep};
 pub(crate) use sweep::{remove_environment, remove_everywhere, remove_of_owner, sweep_all};
 pub(crate) use target_network::tables_of;
 pub use target_network::{NetworkUndo, TargetNetwork};

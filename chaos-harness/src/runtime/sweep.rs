@@ -57,6 +57,27 @@ async fn sweep_engine(_: bool) -> (Vec<Leftover>, Option<RuntimeError>) {
     (Vec::new(), None)
 }
 
+/// An image that the harness has made of a binary.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct OwnImage {
+    /// Its name, with the tag.
+    pub name: String,
+    /// How much it takes, together with what it shares with others.
+    pub bytes: u64,
+}
+
+/// Finds the images that the harness has made of binaries and that no container uses, and removes them unless `check` is
+/// set; the next run makes those anew that it needs. Only images with the label `chaos-harness.image` count. It is for
+/// when no test runs: one may be about to start a container.
+///
+/// # Errors
+/// No engine answers, or it refuses; what could be removed is gone.
+#[cfg(feature = "docker")]
+pub async fn remove_unused_images(check: bool) -> Result<Vec<OwnImage>, RuntimeError> {
+    super::docker::remove_unused_images(check).await
+}
+
 /// Takes away all that carries the marks of process `owner`, whichever environment it is of. Without an engine that is
 /// an error only when there is something `on_engine`.
 pub(crate) async fn remove_of_owner(owner: &str, on_engine: bool) -> Result<(), RuntimeError> {

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use futures::future::join_all;
+
 use super::AllowList;
 use super::undo::{Pending, UndoError, pending};
 use crate::runtime::{Leftover, sweep_all};
@@ -31,8 +33,11 @@ pub async fn clean(folder: &Path, check: bool) -> Cleaned {
     let mut cleaned = Cleaned::default();
     match pending(folder) {
         Ok(logs) => {
-            for log in logs {
-                cleaned.add_log(log, check).await;
+            let orphaned: Vec<Pending> = logs.into_iter().filter_map(|log| cleaned.orphaned(log)).collect();
+            if !check {
+                // Side by side: each waits for the engine most of the time.
+                let reverted = join_all(orphaned.iter().map(Pending::revert)).await;
+                cleaned.failed.extend(reverted.into_iter().filter_map(Result::err).map(|error| error.to_string()));
             }
         }
         Err(error) => cleaned.failed.push(error.to_string()),
@@ -48,18 +53,20 @@ pub async fn clean(folder: &Path, check: bool) -> Cleaned {
 }
 
 impl Cleaned {
-    async fn add_log(&mut self, log: Result<Pending, UndoError>, check: bool) {
+    /// Notes a log whose owner is gone, and gives it back.
+    fn orphaned(&mut self, log: Result<Pending, UndoError>) -> Option<Pending> {
         let log = match log {
             Ok(log) if log.is_orphaned() => log,
-            Ok(_) => return,
-            Err(error) => return self.failed.push(error.to_string()),
+            Ok(_) => return None,
+            Err(error) => {
+                self.failed.push(error.to_string());
+                return None;
+            }
         };
         self.found.push(Leftover::new("undo log of", log.environment().to_owned()));
         let steps = log.steps().iter().map(|step| Leftover::new("not undone:", step.to_string()));
         self.found.extend(steps);
         self.found.extend(log.unread().into_iter().map(|line| Leftover::new("unreadable:", line)));
-        if !check && let Err(error) = log.revert().await {
-            self.failed.push(error.to_string());
-        }
+        Some(log)
     }
 }

@@ -24,6 +24,8 @@ pub struct Settings {
     pub runtime_metrics: bool,
     /// Whether a proxy without a host, as `:6379`, listens on every interface, as toxiproxy does, and not on loopback alone.
     pub every_interface: bool,
+    /// The names that `Host` may hold beside addresses and names without a dot.
+    pub hosts: Vec<String>,
     /// Where the connections live, if not in the runtime in which requests are handled. Those then do not wait for
     /// each other, however much the connections have to do.
     pub links: Option<Handle>,
@@ -34,7 +36,15 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let log = |_: fmt::Arguments<'_>| {};
-        Self { seed: 0, proxy_metrics: false, runtime_metrics: false, every_interface: false, links: None, log }
+        Self {
+            seed: 0,
+            proxy_metrics: false,
+            runtime_metrics: false,
+            every_interface: false,
+            hosts: Vec::new(),
+            links: None,
+            log,
+        }
     }
 }
 

@@ -61,6 +61,11 @@
 //! - `reset_peer` resets live connections too, which toxiproxy closes. When it is removed before its time, what it kept
 //!   goes on; in toxiproxy it is lost.
 //! - Of several addresses of an `upstream` the first that answers is taken, each tried 250 ms after the one before (RFC 8305).
+//! - Web pages are refused by their `Origin` and `Sec-Fetch-Site` too, and so are names in `Host` that a page could have
+//!   (DNS rebinding): those with a dot that neither `--host` nor `--allow-host` names. Addresses, `localhost` and names
+//!   without a dot, as those of services in a Docker network, are fine.
+//! - A connection that is idle for 15 s is closed, in toxiproxy after 60 s. Both give the head of a request 15 s, and then
+//!   its body, which is answered with 408 here. No more than 512 connections are accepted at a time.
 //! - Text in errors that comes from Go's JSON reader has other words behind `bad request body: `.
 //! - Metrics are live, not only of connections that have ended. There is no Go runtime, so there is no `go_*`.
 //! - A configuration that cannot be read or applied ends the program, and so does a `--seed` that does not fit 64 bits.
@@ -69,15 +74,17 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `server.rs` | HTTP in front of it all |
+//! | `server.rs`, `connections.rs`, `access.rs` | HTTP in front of it all, its bounds, and who may speak to it |
 //! | `call.rs` | from bytes to what is asked for: pure, and fuzzed |
 //! | `fields.rs`, `listen.rs` | JSON and addresses as generously as Go reads them |
 //! | `attributes.rs` | the types of toxic, and the link's toxics behind them |
 //! | `control.rs`, `proxy.rs` | the proxies, and what a request does to them |
 //! | `metrics.rs`, `process.rs`, `error.rs` | what is told |
 
+mod access;
 mod attributes;
 mod call;
+mod connections;
 mod control;
 mod error;
 mod fields;

@@ -1,19 +1,20 @@
 //! HTTP in front of the control.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use tokio::net::TcpListener;
 
+use super::access::{Refused, check};
+use super::connections::accept;
 use super::{ApiError, BODY_LIMIT, Call, Control, Reply};
 
 /// How long requests may still take when the server is told to end.
@@ -21,17 +22,14 @@ const GRACE: Duration = Duration::from_secs(1);
 
 const NO_SNIFF: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-toxiproxy-request-id");
+const CLOSE: (HeaderName, &str) = (header::CONNECTION, "close");
 const PLAIN: (HeaderName, &str) = (header::CONTENT_TYPE, "text/plain; charset=utf-8");
 
+/// How long a client may take for the body of a request, as toxiproxy has it.
+const BODY_WITHIN: Duration = Duration::from_secs(15);
+
 /// Serves the control API on `listener` until `end`, then stops all proxies.
-///
-/// # Errors
-/// The listener fails.
-pub async fn serve(
-    listener: TcpListener,
-    control: Arc<Control>,
-    end: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, control: Arc<Control>, end: impl Future<Output = ()> + Send + 'static) {
     let end = end.shared();
     let router = Router::new()
         .fallback(answer)
@@ -39,12 +37,11 @@ pub async fn serve(
         .layer(map_response(numbered))
         .with_state(Arc::clone(&control));
     let late = end.clone().then(|()| tokio::time::sleep(GRACE));
-    let served = tokio::select! {
-        served = axum::serve(listener, router).with_graceful_shutdown(end) => served,
-        () = late => Ok(()),
-    };
+    tokio::select! {
+        () = accept(listener, router, end) => {}
+        () = late => {}
+    }
     control.shutdown().await;
-    served
 }
 
 /// Marks an answer with a name of its own, as toxiproxy does.
@@ -57,17 +54,15 @@ async fn numbered(mut response: Response) -> Response {
     response
 }
 
-async fn answer(
-    State(control): State<Arc<Control>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
-    if is_browser(&headers) {
-        return (StatusCode::FORBIDDEN, [PLAIN, NO_SNIFF], "User agent not allowed\n").into_response();
+async fn answer(State(control): State<Arc<Control>>, method: Method, uri: Uri, request: Request) -> Response {
+    let allowed = check(request.version(), &uri, request.headers(), &control.settings().hosts);
+    if let Err(Refused(status, text)) = allowed {
+        return (status, [PLAIN, NO_SNIFF], text + "\n").into_response();
     }
     let log = control.settings().log;
+    let Ok(body) = tokio::time::timeout(BODY_WITHIN, Bytes::from_request(request, &())).await else {
+        return (StatusCode::REQUEST_TIMEOUT, [CLOSE]).into_response();
+    };
     let call = body.map_err(unread).and_then(|body| Call::parse(method.as_str(), uri.path(), &body));
     // A task of its own: what has been begun is ended, even if the client goes away meanwhile.
     let work = tokio::spawn(async move { control.handle(call?).await });
@@ -80,11 +75,6 @@ async fn answer(
         log(format_args!("{method} {} {}", uri.path(), response.status().as_u16()));
     }
     response
-}
-
-/// Pages in a browser may reach loopback too; they must not reach this.
-fn is_browser(headers: &HeaderMap) -> bool {
-    headers.get(header::USER_AGENT).is_some_and(|agent| agent.as_bytes().starts_with(b"Mozilla/"))
 }
 
 fn unread(rejection: BytesRejection) -> ApiError {

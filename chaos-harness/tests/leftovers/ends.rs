@@ -139,8 +139,7 @@ fn out_of_time(#[values("process", "docker")] runtime: &str) {
 fn killed_with_its_guard(#[values("process", "docker")] runtime: &str) {
     let Some(mut victim) = start("waits", runtime) else { return };
     victim.wait_for_fault();
-    traces::kill_guard(victim.pid());
-    victim.kill();
+    victim.kill_with_its_guard();
     let undo = victim.folder.path().join("undo");
     let (cleaned, again) = block_on(async { (clean(&undo, false).await, clean(&undo, true).await) });
     assert_eq!(cleaned.failed, [""; 0]);

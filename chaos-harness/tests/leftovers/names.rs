@@ -30,10 +30,11 @@ fn names_of_somebody_elses_container() {
         let mut victim = Victim::start_with("delays_names", "docker", &variables);
         victim.wait_for_fault();
         assert!(time_to_find(&namespace, &foreign.name) >= late);
-        if !guarded {
-            traces::kill_guard(victim.pid());
+        if guarded {
+            victim.kill();
+        } else {
+            victim.kill_with_its_guard();
         }
-        victim.kill();
         let since = Instant::now();
         while ask(&namespace, &foreign.name, late / 2).is_err() {
             assert!(since.elapsed() < traces::WITHIN, "names are found late still");

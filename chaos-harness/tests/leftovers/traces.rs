@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Signal, kill_process};
+
+use crate::cell::{pid, state};
 use crate::common::{docker, engine_answers};
 
 /// The guarantee.
@@ -43,7 +46,7 @@ pub(crate) fn all_of(victim: u32) -> Vec<String> {
     left
 }
 
-fn on_this_machine(victim: u32) -> Vec<String> {
+pub(crate) fn on_this_machine(victim: u32) -> Vec<String> {
     let mut left = processes("CHAOS_HARNESS_OWNER", victim);
     let user = rustix::process::getuid().as_raw();
     let folders = std::env::temp_dir().join(format!("chaos-harness-{user}/instances"));
@@ -72,11 +75,14 @@ pub(crate) fn processes(variable: &str, owner: u32) -> Vec<String> {
     marked.map(|process| format!("process {}", process.display())).collect()
 }
 
-/// Ends the guard of process `owner`.
+/// Ends the guard of process `owner`, and waits until it has ended.
 pub(crate) fn kill_guard(owner: u32) {
     for guard in processes("CHAOS_GUARD_OF", owner) {
-        let pid = guard.rsplit('/').next().unwrap();
-        assert!(std::process::Command::new("kill").args(["-KILL", pid]).status().unwrap().success());
+        let guard = pid(guard.rsplit('/').next().unwrap().parse().unwrap());
+        kill_process(guard, Signal::KILL).unwrap();
+        while state(guard).is_some() {
+            std::thread::yield_now();
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use chaos_harness::folders::chaos_dir;
 use chaos_harness::journal::{Journal, Status, read_dir};
 use chaos_harness::prelude::*;
 
+use crate::cell::{pid, state};
 use crate::traces;
 
 /// Built on the spot, unless it is told of an image: not everybody may build here.
@@ -80,6 +81,58 @@ async fn waits(lab: Lab) -> chaos_harness::Result<Verdict> {
     let mut session = under_fault(&lab).await?;
     session.hold(60.secs()).await?;
     session.judge().await
+}
+
+#[chaos_test]
+#[ignore = "run by the tests of this file"]
+async fn passes(_lab: Lab) -> chaos_harness::Result<()> {
+    Ok(())
+}
+
+/// It kills its own guard right before each injection, and looks whether one stands right after.
+#[chaos_test]
+#[ignore = "run by the tests of this file"]
+async fn kills_its_guard(lab: Lab) -> chaos_harness::Result<()> {
+    let mut session = lab.start(Plan::new("kills its guard", 1, pair())).await?;
+    for _ in 0..10 {
+        let before = traces::processes("CHAOS_GUARD_OF", std::process::id());
+        traces::kill_guard(std::process::id());
+        let fault = session.inject(target("product").pause()).await?;
+        let now = traces::processes("CHAOS_GUARD_OF", std::process::id());
+        assert!(now.len() == 1 && now != before, "{now:?} instead of {before:?}");
+        session.roll_back(fault).await?;
+    }
+    println!("under a guard 10 times");
+    session.judge().await.map(drop)
+}
+
+/// It says when its targets are up, then waits to be told to go on.
+#[chaos_test]
+#[ignore = "ended by the tests of this file"]
+async fn step_by_step(lab: Lab) -> chaos_harness::Result<Verdict> {
+    let mut session = lab.start(Plan::new("step by step", 1, pair())).await?;
+    std::fs::write(chaos_dir().join("up"), "").unwrap();
+    session.until("told to go on", 60.secs(), |_| chaos_dir().join("go").exists()).await?;
+    let fault = session.inject(target("product").pause()).await?;
+    session.hold(300.millis()).await?;
+    session.roll_back(fault).await?;
+    session.judge().await
+}
+
+/// Twelve environments under a fault each, until somebody ends it.
+#[chaos_test]
+#[ignore = "ended by the tests of this file"]
+async fn twelve(lab: Lab) -> chaos_harness::Result<()> {
+    let product = || Topology::new("victim").service(service("product"));
+    let starts = (0..12).map(|number| lab.start(Plan::new(format!("number {number}"), 1, product())));
+    let mut sessions = futures::future::try_join_all(starts).await?;
+    let mut faults = Vec::new();
+    for session in &mut sessions {
+        faults.push(session.inject(target("product").pause()).await?);
+    }
+    std::fs::write(chaos_dir().join("up"), "").unwrap();
+    std::future::pending::<()>().await;
+    Ok(())
 }
 
 #[chaos_test]
@@ -226,6 +279,22 @@ impl Victim {
         Self::start_as(command, &format!("victim::{test}"), runtime, variables)
     }
 
+    /// The same, by a command that starts another one: [`test`](Self::test) is the process of the test then.
+    pub(crate) fn start_by(command: Command, test: &str, runtime: &str) -> Self {
+        Self::start_as(command, &format!("victim::{test}"), runtime, &[])
+    }
+
+    /// The process that runs the test, which may be a child of the one that was started.
+    pub(crate) fn test(&self) -> u32 {
+        let pid = self.pid();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        let runs_it = |child: &u32| {
+            let program = |process: u32| std::fs::read_link(format!("/proc/{process}/exe")).ok();
+            program(*child) == program(std::process::id()) && program(pid) != program(*child)
+        };
+        children.split_whitespace().map(|child| child.parse().unwrap()).find(runs_it).unwrap_or(pid)
+    }
+
     fn start_as(command: Command, path: &str, runtime: &str, variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let build = chaos_dir().join("build");
@@ -293,6 +362,16 @@ impl Victim {
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+    }
+
+    /// Ends it at once, and its guard before it: it is stopped by then, and cannot start another one.
+    pub(crate) fn kill_with_its_guard(&mut self) {
+        self.signal("-STOP");
+        while state(pid(self.pid())) != Some('T') {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        traces::kill_guard(self.pid());
+        self.kill();
     }
 
     pub(crate) fn wait_until_gone(&self, context: &str) -> Duration {

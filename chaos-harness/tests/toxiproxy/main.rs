@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 mod api;
+mod bounds;
 mod drop_in;
 mod effects;
 mod errors;
@@ -97,7 +98,7 @@ impl Server {
         let (end, ended) = oneshot::channel();
         let task = tokio::spawn(async move {
             let ended = async move { drop(ended.await) };
-            serve(listener, Arc::new(control), ended).await.unwrap();
+            serve(listener, Arc::new(control), ended).await;
         });
         Self { client, end: Some(end), task }
     }

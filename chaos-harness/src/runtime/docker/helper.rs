@@ -12,16 +12,17 @@ use super::client::{connect, engine, status_code};
 use super::sweep::remove_containers;
 use super::{artifact, image};
 use crate::runtime::RuntimeError;
+use crate::variables::{self, VariableError};
 
 /// Names the image of the helper; one is built when it is not set.
 const IMAGE: &str = "CHAOS_NETWORK_HELPER_IMAGE";
 
-/// Set to have the helper used even where this process may enter the namespaces itself.
+/// Set to `1` to have the helper used even where this process may enter the namespaces itself.
 const DEMANDED: &str = "CHAOS_NETWORK_HELPER";
 
 /// Whether the helper is to be used in any case.
-pub(super) fn is_demanded() -> bool {
-    std::env::var_os(DEMANDED).is_some()
+pub(super) fn is_demanded() -> Result<bool, VariableError> {
+    variables::flag(DEMANDED)
 }
 
 /// The helper: the build script of this crate, which is copied here. Empty where it was built for another machine.
@@ -29,7 +30,7 @@ const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/chaos-network-h
 
 /// The image of the helper, made ready.
 pub(super) async fn ready(docker: &Docker) -> Result<String, RuntimeError> {
-    if let Some(name) = std::env::var(IMAGE).ok().filter(|name| !name.is_empty()) {
+    if let Some(name) = variables::text(IMAGE)? {
         return image::named(docker, &name, None).await;
     }
     if PROGRAM.is_empty() {

@@ -21,6 +21,9 @@ use crate::progress;
 use crate::runtime::session::PREFIX;
 use crate::runtime::{RuntimeError, artifact};
 
+/// Marks an image as one of ours.
+pub(super) const LABEL: &str = "chaos-harness.image";
+
 /// How long an image of an earlier build is kept, in seconds.
 const KEPT_FOR: i64 = 24 * 60 * 60;
 
@@ -173,7 +176,7 @@ impl Packing {
     fn context(&self) -> std::io::Result<Vec<u8>> {
         let linked = if self.libraries.is_empty() { "static" } else { "dynamic" };
         let mut dockerfile = format!(
-            "FROM scratch\nCOPY base /\nCOPY program /\nLABEL {PREFIX}image=1 {PREFIX}linked={linked}\nSTOPSIGNAL SIGTERM\n"
+            "FROM scratch\nCOPY base /\nCOPY program /\nLABEL {LABEL}=1 {PREFIX}linked={linked}\nSTOPSIGNAL SIGTERM\n"
         );
         if !self.libraries.is_empty() {
             let folders: BTreeSet<_> = self.libraries.iter().filter_map(|library| library.parent()?.to_str()).collect();

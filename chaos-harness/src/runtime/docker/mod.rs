@@ -19,6 +19,7 @@ mod libraries;
 mod memory;
 mod network;
 mod offline;
+mod own_images;
 mod platform;
 mod pressure;
 mod reach;
@@ -47,6 +48,7 @@ pub(crate) use helper::perform;
 pub(crate) use leased::{Leased, delay_names};
 #[cfg(test)]
 pub(super) use libraries::of as libraries_of;
+pub(super) use own_images::remove_unused as remove_unused_images;
 pub(super) use sweep::{remove_environment, remove_of_owner, sweep};
 pub(super) use undo::network_within;
 pub(crate) use undo::{holds_process, undo, undo_within};
@@ -339,7 +341,7 @@ impl Runtime for DockerRuntime {
         let container = self.container(id).await?;
         self.only_its_own_network(id).await?;
         let entered =
-            if helper::is_demanded() || !kill::is_of(pid, &container) { None } else { TargetNetwork::of_process(pid) };
+            if helper::is_demanded()? || !kill::is_of(pid, &container) { None } else { TargetNetwork::of_process(pid) };
         match entered {
             Some(network) => Ok(network),
             None => {

@@ -24,6 +24,7 @@ use tokio::sync::broadcast;
 use self::folders::Folders;
 use self::loopback::Loopback;
 use self::supervisor::{Supervised, Wish};
+pub(crate) use self::sweep::OWNER;
 pub(super) use self::sweep::{is_of_environment, remove_environment, remove_of_owner, sweep};
 use super::artifact::{self, Linking};
 use super::{

@@ -16,7 +16,7 @@ use crate::trusted::me;
 /// The environment of a process belongs to the environment of the harness that this names.
 const ENVIRONMENT: &str = "CHAOS_HARNESS_ENVIRONMENT";
 /// And that to this test process.
-const OWNER: &str = "CHAOS_HARNESS_OWNER";
+pub(crate) const OWNER: &str = "CHAOS_HARNESS_OWNER";
 /// How long killed processes may take to be gone.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(2);

@@ -114,11 +114,13 @@ impl UndoLog {
         &self.environment
     }
 
-    /// Notes that `step` will undo what is about to be done: on return it is on disk. Noting it again changes nothing.
+    /// Notes that `step` will undo what is about to be done: on return it is on disk, and a guard knows it. Noting it again
+    /// changes nothing.
     ///
     /// # Errors
-    /// When it cannot be written; then nothing may be done.
+    /// When it cannot be written, or no guard can be started; then nothing may be done.
     pub fn note(&self, step: UndoStep) -> Result<(), UndoError> {
+        super::guard::ensure()?;
         let mut state = self.state.lock();
         if state.noted.contains(&step) {
             return Ok(());

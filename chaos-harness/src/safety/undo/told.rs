@@ -33,6 +33,16 @@ pub(in crate::safety) enum Told {
     },
 }
 
+impl Told {
+    /// As it goes over the pipe.
+    pub(in crate::safety) fn line(&self) -> Vec<u8> {
+        // What has been written into a log can be written here.
+        let mut line = serde_json::to_vec(self).unwrap_or_default();
+        line.push(b'\n');
+        line
+    }
+}
+
 /// The undo logs of a test process as it has told them.
 #[derive(Debug)]
 pub(in crate::safety) struct Memory {
@@ -58,7 +68,8 @@ impl Memory {
         }
     }
 
-    fn take_in(&mut self, told: Told) {
+    /// Takes in one line.
+    pub(in crate::safety) fn take_in(&mut self, told: Told) {
         match told {
             Told::Begun { header, allowed } => {
                 let path = path_in(&self.folder, &header.environment);
@@ -72,6 +83,23 @@ impl Memory {
             }
             Told::Closed { environment } => self.forget(&environment),
         }
+    }
+
+    /// What tells all of it to somebody who knows nothing yet.
+    pub(in crate::safety) fn retold(&self) -> Vec<Told> {
+        let retell = |log: &Pending| {
+            let begun = log.contents.header.clone().map(|header| {
+                let allowed = log.allowed.as_ref().map(|list| list.names().to_vec()).unwrap_or_default();
+                Told::Begun { header, allowed }
+            });
+            let environment = log.environment().to_owned();
+            let note = move |step: &UndoStep| Told::Written {
+                environment: environment.clone(),
+                line: Line::Note(step.clone()),
+            };
+            begun.into_iter().chain(log.steps().iter().map(note)).collect::<Vec<_>>()
+        };
+        self.logs().flat_map(retell).collect()
     }
 
     /// The logs that are not closed.
