@@ -99,6 +99,12 @@ impl Moment {
 }
 
 impl Log {
+    /// What cannot be read of a log is kept, and named by the next run. The end of one that was cut off is no line, unless
+    /// the test still writes one behind it.
+    fn may_be_kept(self) -> bool {
+        matches!(self, Self::Truncated | Self::Corrupted)
+    }
+
     /// The log may have gone by itself already.
     fn damage(self, victim: &Victim) {
         for path in traces::logs(victim.folder.path()).into_iter().map(PathBuf::from) {
@@ -201,10 +207,17 @@ impl Cell {
         }
     }
 
-    /// Waits until a process is stopped, or is not; one that has ended is neither.
+    /// Waits until all threads of a process are stopped, or none is for several looks; one that has ended is neither. A stop
+    /// that is on its way cannot be seen.
     fn await_state(&self, process: Pid, stopped: bool) {
         let what = format!("{self}: process {process} to be {}", if stopped { "stopped" } else { "awake" });
-        await_that(&what, || state(process).is_none_or(|state| (state == 'T') == stopped));
+        let looks = if stopped { 1 } else { 6 };
+        let mut seen = 0;
+        await_that(&what, || {
+            let is_so = |thread: &char| (*thread == 'T') == stopped;
+            seen = if threads(process).iter().all(is_so) { seen + 1 } else { 0 };
+            seen == looks
+        });
     }
 
     fn await_another(&self, victim: &Victim, guard: Pid) {
@@ -218,7 +231,7 @@ impl Cell {
         let cleaned = tokio::runtime::Runtime::new().unwrap().block_on(clean(&undo, false));
         let own = |failed: &&String| failed.contains(&*undo.to_string_lossy());
         let failed: Vec<_> = cleaned.failed.iter().filter(own).collect();
-        assert!(self.log == Log::Corrupted || failed.is_empty(), "{self}: {failed:?}");
+        assert!(self.log.may_be_kept() || failed.is_empty(), "{self}: {failed:?}");
     }
 
     fn await_nothing_left(&self, victim: &Victim, since: Instant, within: Duration) -> Duration {
@@ -231,9 +244,8 @@ impl Cell {
             }
             let took = since.elapsed();
             if left.is_empty() {
-                // What cannot be read of a log is kept, and named by the next run.
                 let logs = traces::logs(victim.folder.path());
-                assert!(self.log == Log::Corrupted || logs.is_empty(), "{self}: {logs:?}");
+                assert!(self.log.may_be_kept() || logs.is_empty(), "{self}: {logs:?}");
                 assert!(took < within, "{self}: it took {took:?}");
                 return took;
             }
@@ -265,6 +277,16 @@ pub(crate) fn guard_of(victim: &Victim) -> Option<Pid> {
 pub(crate) fn state(process: Pid) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next().filter(|state| *state != 'Z')
+}
+
+/// The same for each of its threads.
+fn threads(process: Pid) -> Vec<char> {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let state = |thread: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).ok()?;
+        stat.rsplit_once(") ")?.1.chars().next().filter(|state| *state != 'Z')
+    };
+    threads.filter_map(state).collect()
 }
 
 fn files_below(folder: &std::path::Path) -> Vec<String> {

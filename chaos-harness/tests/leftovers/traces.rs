@@ -80,7 +80,9 @@ pub(crate) fn kill_guard(owner: u32) {
     for guard in processes("CHAOS_GUARD_OF", owner) {
         let guard = pid(guard.rsplit('/').next().unwrap().parse().unwrap());
         kill_process(guard, Signal::KILL).unwrap();
-        while state(guard).is_some() {
+        // Its first thread may have ended before the others, and it with the last.
+        let threads = || std::fs::read_dir(format!("/proc/{guard}/task")).map_or(0, Iterator::count);
+        while state(guard).is_some() || threads() > 1 {
             std::thread::yield_now();
         }
     }

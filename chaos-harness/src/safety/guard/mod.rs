@@ -11,8 +11,8 @@
 //!
 //! It leads a process group of its own, so that Ctrl-C and a runner that kills a test's group do not reach it, and it
 //! outlives every signal that can be caught. When it is killed, the test process starts another one at once and tells it
-//! all that the first one knew; when it is stopped, the test process wakes it. Should both be stopped and the test
-//! process then die, the kernel wakes the guard: its process group has become orphaned.
+//! all that the first one knew; when it is stopped, the test process wakes it, and a shell that waits for the end of the test process does
+//! should both be stopped. Where there is no shell the kernel may: the guard's process group has become orphaned.
 //!
 //! The variable that makes a guard of a process proves nothing: anybody may have set it. See [`proof`].
 //!

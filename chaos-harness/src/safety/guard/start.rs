@@ -26,6 +26,8 @@ const TRIES: usize = 5;
 pub(super) struct Standing {
     pub(super) pid: Pid,
     lease: PipeWriter,
+    /// Its end has the guard woken.
+    _alive: PipeWriter,
 }
 
 /// Starts this executable again with `arguments`, tells it what is `known`, and waits until it stands. `watch` is handed
@@ -36,7 +38,7 @@ pub(super) struct Standing {
 pub(super) fn start(
     arguments: &[OsString],
     known: &[u8],
-    watch: impl Fn(Child) -> std::io::Result<()>,
+    watch: impl Fn(Child, Option<Child>) -> std::io::Result<()>,
 ) -> std::io::Result<Standing> {
     let mut tries = 1;
     loop {
@@ -51,7 +53,7 @@ pub(super) fn start(
 fn start_once(
     arguments: &[OsString],
     known: &[u8],
-    watch: impl Fn(Child) -> std::io::Result<()>,
+    watch: impl Fn(Child, Option<Child>) -> std::io::Result<()>,
 ) -> std::io::Result<Standing> {
     let asked = Asked { owner: owner_of_this_process(), word: format!("{:032x}", rand::random::<u128>()) };
     let (lease, mut ours) = std::io::pipe()?;
@@ -76,8 +78,10 @@ fn start_once(
         .spawn()?;
     drop(command);
     let pid = Pid::from_child(&guard);
-    watch(guard)?;
-    let mut standing = Standing { pid, lease: ours };
+    let (end, alive) = std::io::pipe()?;
+    // Without a shell, the kernel is left to wake it.
+    watch(guard, wake_at_the_end(pid, end).ok())?;
+    let mut standing = Standing { pid, lease: ours, _alive: alive };
     let stands = standing.tell(known).and_then(|()| hear(heard, &asked.word));
     match stands {
         Ok(()) => Ok(standing),
@@ -87,6 +91,15 @@ fn start_once(
             Err(if was_killed { ErrorKind::Interrupted.into() } else { error })
         }
     }
+}
+
+/// Wakes the guard, should it be stopped, when this process ends. The kernel does that only where nobody in the session takes
+/// over a child whose parent has ended, and not while the guard is still about to stop.
+fn wake_at_the_end(guard: Pid, end: PipeReader) -> std::io::Result<Child> {
+    const WAKE: &str = "read -r _; i=0; while [ $i -lt 600 ] && kill -CONT \"$1\"; do sleep 0.2; i=$((i + 1)); done";
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", WAKE, "chaos-waker", &guard.to_string()]).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
+    shell.stdin(end).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn()
 }
 
 /// Waits for the guard's word; other output may stand before it.

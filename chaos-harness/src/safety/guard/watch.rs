@@ -99,13 +99,15 @@ impl Watch {
 }
 
 /// Wakes a guard that is stopped, and starts another one when it has ended: it has, then, before this process.
-fn watch_over(mut guard: Child) -> std::io::Result<()> {
+fn watch_over(mut guard: Child, waker: Option<Child>) -> std::io::Result<()> {
     let watch = move || {
         let pid = Pid::from_child(&guard);
         until_ended(pid);
         replace(pid);
         // Not before, or its number might be another process's.
         let _ = guard.wait();
+        // It ends with the guard.
+        let _ = waker.map(|mut waker| waker.wait());
     };
     std::thread::Builder::new().name("chaos-guard".to_owned()).spawn(watch).map(drop)
 }

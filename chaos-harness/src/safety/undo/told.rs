@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Header, Line, Pending, path_in};
+use super::{Header, Line, Pending, UndoStep, path_in};
 use crate::safety::AllowList;
 
 /// One line on the pipe from a test process to its guard.
