@@ -29,8 +29,8 @@ mod start;
 mod watch;
 
 pub(crate) use stand::stand;
-pub(crate) use watch::{allow, ensure, of_test};
 pub(super) use watch::tell;
+pub(crate) use watch::{allow, ensure, of_test};
 
 /// Tells a process that it is a guard: of which process, and the word that proves it.
 pub(crate) const VARIABLE: &str = "CHAOS_GUARD_OF";
