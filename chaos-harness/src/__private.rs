@@ -4,6 +4,7 @@ use std::fmt::{self, Debug, Display};
 use std::time::Duration;
 
 use crate::hypothesis::{Comparison, Hypothesis, Measure, Scope, Threshold, Verdict};
+use crate::report::{causes, foreign};
 use crate::runtime::Missing;
 use crate::shortage::Shortage;
 
@@ -126,7 +127,7 @@ impl Failure {
 
 impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&foreign::log(&self.text))
     }
 }
 
@@ -167,10 +168,10 @@ impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> Outcome for Result<(), E
 
 fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failure {
     let error = error.into();
-    let causes = || std::iter::successors(Some(error.as_ref() as &(dyn std::error::Error + 'static)), |it| it.source());
-    let missing = causes().find_map(|cause| cause.downcast_ref::<crate::Error>()?.missing());
+    let mut chain = std::iter::successors(Some(error.as_ref() as &(dyn std::error::Error + 'static)), |it| it.source());
+    let missing = chain.find_map(|cause| cause.downcast_ref::<crate::Error>()?.missing());
     // The error with its causes, and with what can be done where something ran short.
     let shortage = Shortage::behind(error.as_ref()).map(|shortage| format!("; {shortage}")).unwrap_or_default();
-    let text = causes().map(ToString::to_string).collect::<Vec<_>>().join(": ") + &shortage;
+    let text = causes::text(error.as_ref()) + &shortage;
     Failure { text, missing }
 }

@@ -1,6 +1,6 @@
 //! The hand that a chaos test is given.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ pub struct Lab {
     begun: Arc<Mutex<BTreeMap<String, Begun>>>,
     dropped: Arc<Mutex<Vec<Steps>>>,
     finished: Arc<Mutex<Vec<Journal>>>,
-    names: Arc<Mutex<BTreeMap<String, u32>>>,
+    names: Arc<Mutex<BTreeSet<String>>>,
 }
 
 /// An experiment that has begun and not ended.
@@ -176,9 +176,11 @@ impl Lab {
     /// The name for the journal of an experiment: numbered when the test has used it before.
     pub(crate) fn unique_name(&self, name: &str) -> String {
         let mut names = self.names.lock();
-        let used = names.entry(name.to_owned()).or_default();
-        *used += 1;
-        if *used == 1 { name.to_owned() } else { format!("{name}.{used}") }
+        let numbered = (2..).map(|number| format!("{name}.{number}"));
+        let free = std::iter::once(name.to_owned()).chain(numbered).find(|name| !names.contains(name));
+        let free = free.unwrap_or_default();
+        names.insert(free.clone());
+        free
     }
 
     /// Notes a runtime, so that it is taken away even when the test panics.

@@ -63,6 +63,8 @@ mod error;
 pub mod experiment;
 pub mod fault;
 pub mod folders;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod hypothesis;
 mod invocation;
 pub mod journal;

@@ -11,6 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::journal::Journal;
 use crate::measure::{Sample, Tally};
+use crate::report::foreign;
 
 /// The live line of one experiment.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ impl Progress {
 
     /// A new step begins.
     pub(crate) fn step(&self, step: &str, detail: &str) {
-        let text = format!("{}  {step}: {detail}", self.name);
+        let text = foreign::line(&format!("{}  {step}: {detail}", self.name));
         match &self.line {
             Some(line) => line.set_message(text),
             None => print(&text),
@@ -77,6 +78,7 @@ impl Drop for Progress {
 
 /// Prints a line past the test runner's capture.
 pub(crate) fn print(text: &str) {
+    let text = foreign::log(text);
     let write = || {
         // A log that cannot be written to is no reason to fail an experiment.
         let _ = writeln!(std::io::stderr(), "{text}");

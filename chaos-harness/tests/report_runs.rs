@@ -22,7 +22,7 @@ fn names(report: &Report) -> Vec<String> {
 }
 
 fn told(report: &Report) -> String {
-    text::render(report, text::Style::plain())
+    text::render(report, text::Style::plain()).into_string()
 }
 
 /// A test that was renamed, deleted or not asked for does not decide a later gate; it is named.

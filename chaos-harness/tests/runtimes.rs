@@ -22,6 +22,7 @@ macro_rules! conformance {
 
 conformance! {
     an_instance_runs_answers_and_logs,
+    a_long_line_is_cut,
     a_stopped_instance_stays_down_until_it_is_started_again,
     a_killed_instance_is_gone_and_stays_down,
     a_killed_instance_with_a_policy_comes_back,
@@ -66,6 +67,15 @@ async fn refuses_every_caller(environment: &Environment) {
 
 async fn state(environment: &Environment) -> State {
     environment.runtime().status(&first()).await.unwrap().state
+}
+
+/// It ends at once and says why, with its argument twice.
+async fn a_long_line_is_cut(kind: RuntimeKind) {
+    let service = Service::new("product").cargo("shop", "shop").args(["x".repeat(60_000) + "\n::error::y"]);
+    let EnvironmentError::Ended { log, .. } = refused(kind, alone(service)).await else { panic!("it started") };
+    let [long, .., last] = log.as_slice() else { panic!("{log:?}") };
+    assert!(long.len() < 4_200 && long.contains("xxx… (") && long.ends_with(" bytes more)"), "{long}");
+    assert!(last.contains("::error::y"), "{last}");
 }
 
 async fn an_instance_runs_answers_and_logs(kind: RuntimeKind) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use chaos_harness::folders::undo_dir;
+use chaos_harness::report::foreign;
 use chaos_harness::safety::halt_all;
 use clap::Args;
 
@@ -22,7 +23,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     for environment in &halted.asked {
         let still = if halted.left.contains(environment) { "still rolling back" } else { "ended" };
-        writeln!(out, "{environment}: {still}")?;
+        writeln!(out, "{}", foreign::log(&format!("{environment}: {still}")))?;
     }
     if halted.asked.is_empty() {
         writeln!(out, "no experiment runs")?;

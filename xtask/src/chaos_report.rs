@@ -8,7 +8,9 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, anyhow};
 use chaos_harness::folders::{chaos_dir, journal_dir, workspace_root};
-use chaos_harness::report::{Gate, Report, RunChoice, annotations, baseline, html, json, junit, markdown, text};
+use chaos_harness::report::{
+    Gate, Output, Report, RunChoice, annotations, baseline, foreign, html, json, junit, markdown, message, text,
+};
 use clap::{Args, ValueEnum};
 
 /// Exit status for what is neither a report nor a verdict, as clap's for bad usage.
@@ -60,7 +62,7 @@ pub(crate) fn run(options: &Options) -> ExitCode {
         Ok(gate) if options.gate => ExitCode::from(gate as u8),
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", message(error.as_ref()));
             ExitCode::from(TROUBLE)
         }
     }
@@ -76,7 +78,7 @@ fn report(options: &Options) -> Result<Gate> {
         report = report.compared_with(&stored);
     }
     if report.experiments.is_empty() && report.unreadable.is_empty() {
-        eprintln!("no journal in {}", journals.display());
+        eprintln!("no journal in {}", foreign::log(&journals.display().to_string()));
     }
     if options.open {
         open(&report, options.output.as_deref())?;
@@ -121,20 +123,19 @@ fn write(options: &Options, report: &Report) -> Result<()> {
     };
     match &options.output {
         Some(path) => write_file(path, &rendered),
-        None if options.format == Format::Text && in_github_actions() => print(&guarded(&rendered)),
         None => print(&rendered),
     }
 }
 
-fn write_file(path: &Path, contents: &str) -> Result<()> {
+fn write_file(path: &Path, contents: &Output) -> Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
-    fs::write(path, contents).with_context(|| format!("cannot write {}", path.display()))
+    fs::write(path, contents.as_bytes()).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// A reader that has seen enough (`| head`) is no error.
-fn print(contents: &str) -> Result<()> {
+fn print(contents: &Output) -> Result<()> {
     match std::io::stdout().lock().write_all(contents.as_bytes()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("cannot write to standard output"),
@@ -143,13 +144,6 @@ fn print(contents: &str) -> Result<()> {
 
 fn in_github_actions() -> bool {
     std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true")
-}
-
-/// A line of a target's log could be a workflow command of GitHub Actions; between these marks none is obeyed.
-fn guarded(contents: &str) -> String {
-    let since_epoch = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
-    let token = format!("chaos-report-{}-{since_epoch}", std::process::id());
-    format!("::stop-commands::{token}\n{contents}\n::{token}::\n")
 }
 
 /// The job's summary and annotations, from the one call that judges or shows.
@@ -189,7 +183,7 @@ fn folder_in_repository() -> PathBuf {
 fn open(report: &Report, output: Option<&Path>) -> Result<()> {
     let path = output.map_or_else(|| chaos_dir().join("report").join("report.html"), Path::to_owned);
     write_file(&path, &html::render(report))?;
-    print(&format!("{}\n", path.display()))?;
+    print(&foreign::log(&format!("{}\n", path.display())))?;
     let opener: OsString = if cfg!(target_os = "macos") { "open".into() } else { "xdg-open".into() };
     match Command::new(&opener).arg(&path).status() {
         Ok(status) if status.success() => {}

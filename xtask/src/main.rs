@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use chaos_harness::report::message;
 use clap::{Parser, Subcommand};
 
 mod chaos_clean;
@@ -32,8 +33,15 @@ enum Command {
     Tidy,
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    run(Cli::parse().command).unwrap_or_else(|error| {
+        eprintln!("error: {}", message(error.as_ref()));
+        ExitCode::FAILURE
+    })
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::ChaosClean(options) => chaos_clean::run(&options),
         Command::ChaosHalt(options) => chaos_halt::run(&options),
         Command::ChaosReport(options) => Ok(chaos_report::run(&options)),

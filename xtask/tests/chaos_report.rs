@@ -3,6 +3,8 @@
 
 #[path = "../../chaos-harness/tests/report_fixtures/mod.rs"]
 mod fixtures;
+#[path = "../../chaos-harness/tests/report_fixtures/github.rs"]
+mod github;
 
 use std::fs;
 use std::path::Path;
@@ -243,15 +245,29 @@ fn the_judging_call_tells_github_once() {
 
 #[test]
 fn no_text_of_a_journal_can_command_github() {
+    let hostile = "x\n::error::x ##[add-mask]x\u{1b}]52;c;eA==\u{7}";
     let mut journal = fixtures::left_behind();
-    journal.plan.name = "##[add-mask]x".to_owned();
-    let run = Run::on([journal]);
-    let output = run.command(&["--gate"]).env("GITHUB_ACTIONS", "true").output().unwrap();
-    let text = stdout(&output);
-    let token = text.lines().next().unwrap().strip_prefix("::stop-commands::").unwrap().to_owned();
-    let (guarded, after) = text.split_once(&format!("\n::{token}::\n")).unwrap();
-    assert!(guarded.contains("##[add-mask]x"));
-    assert!(after.lines().all(|line| line.starts_with("::error ") && !line.contains("##[")), "{after}");
+    journal.plan.name = hostile.to_owned();
+    journal.replay = hostile.to_owned();
+    let mut run = Run::on([journal]);
+    run.folder = tempfile::Builder::new().prefix("##[add-mask]").tempdir_in(run.folder.keep()).unwrap();
+    fixtures::write(&run.journals(), &fixtures::left_behind());
+    fs::write(run.journals().join("\n::error::a.json"), hostile).unwrap();
+    let summary = run.folder.path().join("summary.md");
+    let mut formats: Vec<Vec<&str>> = ["text", "markdown", "html", "junit", "json"].map(|it| vec!["--format", it]).into();
+    formats.push(vec!["--gate"]);
+    formats.push(vec!["--gate", "--baseline", "##[error]\n::error::x"]);
+    formats.push(vec!["--journals", "##[error]\n::error::x"]);
+    for arguments in formats {
+        let mut command = run.command(&arguments);
+        let output = command.env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", &summary).output().unwrap();
+        let said = format!("{}\n{}", stdout(&output), String::from_utf8(output.stderr).unwrap());
+        let is_own = |line: &&str| ["::error ", "::warning ", "::notice "].iter().any(|it| line.starts_with(it));
+        let (own, others): (Vec<&str>, Vec<&str>) = said.lines().partition(is_own);
+        github::assert_harmless(&format!("{arguments:?}"), &others.join("\n"));
+        assert!(own.iter().all(|line| !line.contains("##[")), "{own:?}");
+    }
+    github::assert_harmless("the summary", &fs::read_to_string(&summary).unwrap());
 }
 
 #[test]

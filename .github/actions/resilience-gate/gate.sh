@@ -29,8 +29,13 @@ run_tests() {
   output chaos-dir "$CHAOS_DIR"
   output report-dir "$CHAOS_DIR/report"
   [ -z "$INPUT_PACKAGE" ] || arguments+=(--package "$INPUT_PACKAGE")
+  # What services print may be in the log of the tests, and none of it is a command to the runner.
+  local token
+  token=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+  echo "::stop-commands::$token"
   # The verdict is the gate's to give; a failed test is kept and fails the job there.
   bash -c "$INPUT_COMMAND \"\$@\"" tests "${arguments[@]}" || tests=failed
+  printf '\n::%s::\n' "$token"
   output tests "$tests"
 }
 

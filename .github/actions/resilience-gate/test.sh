@@ -48,6 +48,14 @@ expect "all upheld is the verdict" upheld "$(value verdict)"
 expect "each format is a file" "resilience.html resilience.xml" "$(cd "$(value report-dir)" && echo *)"
 expect "one call writes the job summary" 1 "$(grep -c 'summary=summary' "$root/calls")"
 
+action "echo ::error::of a service; printf end" 0
+token=$(sed -n 's/^::stop-commands:://p' "$root/log")
+expect "what tests print commands nobody" "::stop-commands::$token|::error::of a service|end|::$token::" \
+  "$(sed -n "/^::stop-commands::/,/^::$token::/p" "$root/log" | paste -sd'|')"
+action "printf %s \"\$CHAOS_RUN\"" 0
+expect "nobody can guess when commands count again" yes \
+  "$([ ${#token} = 32 ] && [ "$token" != "$(sed -n 's/^::stop-commands:://p' "$root/log")" ] && echo yes || echo no)"
+
 first=$(value chaos-run)
 expect "every report is about the run of the tests" "3 0" "$(grep -c "run=$first\$" "$root/calls") $(grep -vc "run=$first\$" "$root/calls")"
 action "[ \"\$CHAOS_RUN\" = \"\$(sed -n s/^chaos-run=//p \"\$GITHUB_OUTPUT\")\" ]" 0

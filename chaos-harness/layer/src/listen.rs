@@ -31,7 +31,7 @@ pub enum ListenError {
         value: String,
     },
     /// The address cannot be bound.
-    #[error("the chaos control endpoint cannot listen on {address}")]
+    #[error("the chaos control endpoint cannot listen on {address}: {source}")]
     Bind {
         /// The address.
         address: SocketAddr,

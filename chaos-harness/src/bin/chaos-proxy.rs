@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use chaos_harness::report::{foreign, message};
 use chaos_harness::toxiproxy::{Control, Settings, VERSION, serve, wildcard};
 use clap::Parser;
 use tokio::net::TcpListener;
@@ -53,7 +54,7 @@ fn main() -> ExitCode {
     match run_apart(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log(format_args!("{error}"));
+            log(format_args!("{}", message(error.as_ref())));
             ExitCode::FAILURE
         }
     }
@@ -95,7 +96,7 @@ fn two_dashes(argument: OsString) -> OsString {
 
 fn log(line: fmt::Arguments<'_>) {
     // Nobody may be reading, which is no reason to stop.
-    let _ = writeln!(std::io::stderr(), "chaos-proxy: {line}");
+    let _ = writeln!(std::io::stderr(), "{}", foreign::log(&format!("chaos-proxy: {line}")));
 }
 
 async fn run(arguments: Arguments, links: runtime::Handle) -> Result<(), Failure> {

@@ -19,7 +19,7 @@ pub enum EnvironmentError {
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     /// A link could not be made.
-    #[error("a link could not be made")]
+    #[error("a link could not be made: {0}")]
     Link(#[from] LinkError),
     /// An instance did not become healthy.
     #[error(

@@ -4,7 +4,7 @@ use super::Plan;
 use crate::fault::FaultKind;
 
 /// The plan as text: what would be started, sent, injected and claimed.
-pub(super) fn describe(plan: &Plan) -> String {
+pub(crate) fn describe(plan: &Plan) -> String {
     let mut lines = vec![format!("plan `{}`, seed {}, blast radius {}", plan.name, plan.seed, plan.radius())];
     for service in plan.topology.services.values() {
         let callees: Vec<&str> = plan.topology.callees(&service.name).collect();

@@ -31,6 +31,7 @@ mod watch;
 
 pub use addresses::Addresses;
 pub use builder::Experiment;
+pub(crate) use dry_run::describe;
 pub use error::PlanError;
 pub use plan::{Expectation, Plan, Timing};
 pub use script::Session;

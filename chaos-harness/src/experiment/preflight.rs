@@ -1,6 +1,7 @@
 //! Before anything is started: what dead runs left is removed, the runtime is opened, the journal begun.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::log::Log;
 use super::{Plan, PlanError};
@@ -134,9 +135,11 @@ async fn empty_journal(lab: &Lab, plan: &Plan, clock: Clock, choice: Choice, run
     }
 }
 
-/// Sortable by start, and unique: two experiments of one process cannot start in the same nanosecond.
+/// Sortable by start, and unique: clocks may be coarse, and two experiments begin at once.
 fn run_name(clock: Clock) -> String {
-    format!("{}-{}", clock.started_at().as_nanosecond(), std::process::id())
+    static BEGUN: AtomicU32 = AtomicU32::new(1);
+    let number = BEGUN.fetch_add(1, Ordering::Relaxed);
+    format!("{}-{}-{number}", clock.started_at().as_nanosecond(), std::process::id())
 }
 
 /// One line about what is being started.

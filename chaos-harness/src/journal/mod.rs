@@ -8,7 +8,11 @@
 //! attempt. [`runs`] tells them apart, and the oldest go when there are more than [`RUNS_KEPT`].
 
 mod error;
+mod file;
+mod file_name;
+mod logs;
 mod model;
+mod parts;
 mod reader;
 mod record;
 mod runs;
@@ -21,6 +25,7 @@ pub use model::{
     Event, InjectionRecord, Journal, Milestones, Outlook, Phase, Problem, SCHEMA_VERSION, Status, TestRef, Versions,
     What,
 };
+pub(crate) use reader::parse;
 pub use reader::{Entry, read_dir, read_file};
 pub use record::Record;
 pub use runs::{Head, RUNS_KEPT, Run, runs};

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{TestRun, Traffic};
+use super::{TestRun, Traffic, file_name, logs};
 use crate::experiment::{Expectation, Plan};
 use crate::fault::Attestation;
 use crate::hypothesis::{Finding, Verdict};
@@ -21,8 +21,9 @@ use crate::topology::InstanceId;
 /// The version of the journal's shape.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// How much of a file's name is left to the experiment's: file systems take 255 bytes.
-const LONGEST_NAME: usize = 160;
+/// How much of a file's name is left to the experiment's, and how much to that of its run, in bytes.
+const LONGEST_NAME: usize = 150;
+const LONGEST_RUN: usize = 70;
 
 /// Everything known about one run of one experiment.
 ///
@@ -80,7 +81,8 @@ pub struct Journal {
     pub not_run: Option<String>,
     /// What went wrong with the experiment itself: a rollback that failed, something left behind.
     pub problems: Vec<Problem>,
-    /// The last lines of each instance.
+    /// The last lines of each instance; those of what somebody else wrote are cut as well.
+    #[serde(deserialize_with = "logs::bounded")]
     pub logs: BTreeMap<String, Vec<String>>,
     /// One command that runs it again with the same decisions.
     pub replay: String,
@@ -342,12 +344,21 @@ impl Journal {
         format!("{}.partial", self.file_stem())
     }
 
-    /// Readable as far as a file system allows; it is `run` that makes it unique.
+    /// Readable, and different for any two experiments, runtimes, attempts and runs.
     fn file_stem(&self) -> String {
-        let usable = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '.' };
-        let name: String =
-            self.test.experiment(self.name()).replace("::", ".").chars().map(usable).take(LONGEST_NAME).collect();
-        format!("{name}.{}.{}", self.runtime.kind, self.run)
+        let TestRef { package, target, test, .. } = &self.test;
+        let mut names = vec![package.as_str(), target];
+        // Where a test runs several, their names begin with its own.
+        if test != self.name() {
+            names.push(test);
+        }
+        names.push(self.name());
+        let names: Vec<String> = names.into_iter().map(file_name::encode).collect();
+        let name = file_name::bounded(names.join("."), LONGEST_NAME);
+        let run = file_name::bounded(file_name::encode(&self.run), LONGEST_RUN);
+        let attempt = self.test_run.as_ref().map_or(1, |run| run.attempt);
+        let attempt = if attempt == 1 { String::new() } else { format!("-{attempt}") };
+        format!("{name}.{}{attempt}.{run}", self.runtime.kind)
     }
 
     /// How it counts for a gate.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Event, InjectionRecord, Journal, Problem, Status, TrafficInterval};
+use super::{Event, InjectionRecord, Journal, Problem, Status, TrafficInterval, logs};
 use crate::hypothesis::{Finding, Verdict};
 use crate::load::LagReport;
 use crate::measure::{SampleColumns, Series};
@@ -53,7 +53,7 @@ pub enum Record {
     /// Something went wrong with the experiment itself.
     Problem(Problem),
     /// The last lines of the instances.
-    Logs(BTreeMap<String, Vec<String>>),
+    Logs(#[serde(deserialize_with = "logs::bounded")] BTreeMap<String, Vec<String>>),
     /// It has ended.
     End {
         /// How long it took.
@@ -96,9 +96,6 @@ impl Journal {
 
     /// Columns that cannot be decoded are dropped here; the reader has refused them before.
     fn append(&mut self, columns: &SampleColumns) {
-        let (Ok(mut samples), Ok(more)) = (self.samples.decode(), columns.decode()) else { return };
-        samples.extend(more);
-        samples.sort_by_key(|sample| sample.intended);
-        self.samples = SampleColumns::encode(&samples);
+        self.samples = SampleColumns::merged(&[std::mem::take(&mut self.samples), columns.clone()]);
     }
 }

@@ -1,16 +1,15 @@
 //! The journals in a folder, by the run of the tests that they belong to.
 
+use std::collections::HashMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use serde::Deserialize;
-
+use super::parts::Parts;
 use super::reader::{Entry, is_partial, journal_files, read_files};
-use super::{JournalError, TestRef, TestRun, test_run};
-use crate::runtime::{RuntimeKind, is_owner_alive};
+use super::{JournalError, TestRun, file_name};
+use crate::runtime::RuntimeKind;
 
 /// How many runs are kept beside the one that begins.
 pub const RUNS_KEPT: usize = 20;
@@ -56,15 +55,16 @@ impl Run {
 /// When the folder cannot be read; one that does not exist has none.
 pub fn runs(folder: &Path) -> Result<Vec<Run>, JournalError> {
     let mut runs: Vec<Run> = Vec::new();
+    let mut places: HashMap<Option<String>, usize> = HashMap::new();
     for path in journal_files(folder)? {
         let file = Looked::at(&path);
         let of_folder = path.parent().filter(|parent| *parent != folder).and_then(Path::file_name);
-        let of_folder = of_folder.map(|name| test_run::id_of(&name.to_string_lossy()));
+        let of_folder = of_folder.map(|name| file_name::decode(&name.to_string_lossy()));
         let id = of_folder.or_else(|| file.run.as_ref().map(|run| run.id.clone()));
-        let at = runs.iter().position(|run| run.id == id).unwrap_or_else(|| {
+        let at = *places.entry(id.clone()).or_insert(runs.len());
+        if at == runs.len() {
             runs.push(Run { id, started_at: Timestamp::MIN, heads: Vec::new(), files: Vec::new() });
-            runs.len() - 1
-        });
+        }
         let run = &mut runs[at];
         run.started_at = run.started_at.max(file.started_at.unwrap_or(Timestamp::MIN));
         run.heads.extend(file.head);
@@ -86,39 +86,6 @@ struct Looked {
     started_at: Option<Timestamp>,
 }
 
-/// The parts of a journal that [`Head`] is made of.
-#[derive(Deserialize)]
-struct Parts {
-    test: TestRef,
-    started_at: Timestamp,
-    #[serde(default)]
-    test_run: Option<TestRun>,
-    plan: Named,
-    runtime: Kind,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct Kind {
-    kind: RuntimeKind,
-}
-
-/// The first line of a `.partial` file.
-#[derive(Deserialize)]
-struct FirstLine {
-    data: FirstData,
-}
-
-#[derive(Deserialize)]
-struct FirstData {
-    owner: String,
-    journal: Parts,
-}
-
 impl Looked {
     fn at(path: &Path) -> Self {
         let Some((parts, is_running)) = Parts::read(path) else {
@@ -133,19 +100,6 @@ impl Looked {
 
 fn written_at(file: &Path) -> Option<Timestamp> {
     fs::metadata(file).and_then(|data| data.modified()).ok()?.try_into().ok()
-}
-
-impl Parts {
-    fn read(path: &Path) -> Option<(Self, bool)> {
-        let mut file = BufReader::new(fs::File::open(path).ok()?);
-        if !is_partial(path) {
-            return Some((serde_json::from_reader(file).ok()?, false));
-        }
-        let mut line = Vec::new();
-        file.read_until(b'\n', &mut line).ok()?;
-        let FirstData { owner, journal } = serde_json::from_slice::<FirstLine>(&line).ok()?.data;
-        Some((journal, is_owner_alive(&owner)))
-    }
 }
 
 /// Removes the oldest runs beyond those that are kept, except those with an experiment under way. What cannot be removed

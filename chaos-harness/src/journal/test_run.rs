@@ -5,12 +5,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::file_name;
 use crate::VariableError;
 use crate::invocation::Invocation;
 use crate::variables;
 
-/// What a file system takes as one name, with room for an ending.
-const LONGEST: usize = 200;
 /// What `--run` of the tools understands by itself.
 const TAKEN: [&str; 2] = ["latest", "all"];
 
@@ -42,7 +41,7 @@ pub enum TestRunError {
     #[error(transparent)]
     Variable(#[from] VariableError),
     /// Its folder could not be made.
-    #[error("CHAOS_RUN takes {length} bytes as the name of a folder, more than {LONGEST}; choose a shorter one")]
+    #[error("CHAOS_RUN takes {length} bytes as the name of a folder, more than {}; choose a shorter one", file_name::LONGEST)]
     TooLong {
         /// Its length.
         length: usize,
@@ -67,10 +66,10 @@ impl TestRun {
         })
     }
 
-    /// The folder of its journals: its id, with everything but letters, digits, `-`, `_` and `.` as `%` and the byte's
-    /// number, so that no two runs share one.
+    /// The folder of its journals: its id, with everything but letters, digits, `-` and `_` as `%` and the byte's number,
+    /// so that no two runs share one.
     pub fn folder(&self) -> String {
-        folder(&self.id)
+        file_name::bounded(file_name::encode(&self.id), file_name::LONGEST)
     }
 }
 
@@ -78,8 +77,8 @@ fn check(id: &str) -> Result<(), TestRunError> {
     if TAKEN.contains(&id) {
         return Err(TestRunError::Taken { id: id.to_owned() });
     }
-    match folder(id).len() {
-        length if length > LONGEST => Err(TestRunError::TooLong { length }),
+    match file_name::encode(id).len() {
+        length if length > file_name::LONGEST => Err(TestRunError::TooLong { length }),
         _ => Ok(()),
     }
 }
@@ -91,39 +90,23 @@ fn name_of(process: &Invocation) -> String {
     format!("{boot}-{}-{}", process.ticks, process.pid)
 }
 
-fn folder(id: &str) -> String {
-    let usable =
-        |at: usize, byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte) || (byte == b'.' && at > 0);
-    let name = |(at, byte)| if usable(at, byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    id.bytes().enumerate().map(name).collect()
-}
-
-/// The id of the run whose journals lie in a folder of this name.
-pub(super) fn id_of(folder: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = folder.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let number = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        match number.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(|_| first == b'%') {
-            Some(byte) => (bytes, rest) = ([bytes, vec![byte]].concat(), &after[2..]),
-            None => (bytes, rest) = ([bytes, vec![first]].concat(), after),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn run(id: &str) -> TestRun {
+        TestRun { id: id.to_owned(), started_at: Timestamp::UNIX_EPOCH, attempt: 1, executable: String::new() }
+    }
+
     #[test]
     fn a_folder_tells_its_run() {
         for id in ["7", "refs/heads/x #12", "../..", ".hidden", "a.b", "50%", "Größe", "a%2Fb", ""] {
-            let folder = folder(id);
+            let folder = run(id).folder();
             assert!(!folder.contains('/') && !folder.starts_with('.'), "{folder}");
-            assert_eq!(id_of(&folder), id);
+            assert_eq!(file_name::decode(&folder), id);
         }
-        assert_ne!(folder("a/b"), folder("a%2Fb"));
+        assert_ne!(run("a/b").folder(), run("a%2Fb").folder());
+        assert_eq!(file_name::decode("a.b"), "a.b", "as it was written before");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use super::runs::prune;
-use super::{Journal, JournalError, Record};
+use super::{Journal, JournalError, Record, file};
 use crate::runtime::owner_of_this_process;
 
 /// The journal of a running experiment: in memory, and line by line on disk.
@@ -22,10 +22,10 @@ pub struct Writer {
 
 impl Writer {
     /// Begins a journal in the folder of its run in `folder`, which is made if need be. Where it begins a run, the oldest
-    /// runs go when there are more than are kept.
+    /// runs go when there are more than are kept. No file is replaced, and no link followed.
     ///
     /// # Errors
-    /// When the folder or the file cannot be written.
+    /// When the folder or the file cannot be written, or is there already.
     pub fn begin(folder: &Path, journal: Journal) -> Result<Self, JournalError> {
         let io = |action, path: &Path| {
             let path = path.to_owned();
@@ -33,8 +33,8 @@ impl Writer {
         };
         let runs = folder;
         let folder = &runs.join(journal.folder());
-        let begins_run = !folder.is_dir();
-        fs::create_dir_all(folder).map_err(io("make", folder))?;
+        let begins_run = folder.symlink_metadata().is_err();
+        make(folder, &journal).map_err(io("make", folder))?;
         if begins_run {
             prune(runs);
         }
@@ -44,7 +44,7 @@ impl Writer {
             // The file appears with its first line in it: a process that is killed here leaves no empty journal.
             let mut file = temporary(folder)?;
             file.write_all(&line(&head)?)?;
-            Ok(file.persist(&partial_path)?)
+            Ok(file.persist_noclobber(&partial_path)?)
         };
         let partial = begin().map_err(io("write", &partial_path))?;
         Ok(Self { path: folder.join(journal.file_name()), partial, partial_path, journal })
@@ -57,7 +57,7 @@ impl Writer {
     pub(crate) fn complete_for(partial_path: &Path, why: Record) -> Result<Journal, JournalError> {
         let journal = super::read_file(partial_path)?;
         let io = |source| JournalError::Io { action: "write", path: partial_path.to_owned(), source };
-        let partial = File::options().append(true).open(partial_path).map_err(io)?;
+        let partial = file::open_to_append(partial_path).map_err(io)?;
         let path = partial_path.with_file_name(journal.file_name());
         let mut writer = Self { path, partial, partial_path: partial_path.to_owned(), journal };
         writer.add(why)?;
@@ -111,14 +111,14 @@ impl Writer {
         let write = || -> io::Result<()> {
             let folder = self.path.parent().unwrap_or(Path::new("."));
             // It may have been cleared away meanwhile.
-            fs::create_dir_all(folder)?;
+            make(folder, &self.journal)?;
             let mut file = temporary(folder)?;
             let mut buffer = io::BufWriter::new(&mut file);
             serde_json::to_writer(&mut buffer, &self.journal)?;
             buffer.flush()?;
             drop(buffer);
             file.as_file().sync_all()?;
-            file.persist(&self.path)?;
+            file.persist_noclobber(&self.path)?;
             // The rename is an entry of the folder, and durable only with it.
             File::open(folder)?.sync_all()?;
             match fs::remove_file(&self.partial_path) {
@@ -133,6 +133,15 @@ impl Writer {
     fn io(&self, action: &'static str, source: io::Error) -> JournalError {
         JournalError::Io { action, path: self.partial_path.clone(), source }
     }
+}
+
+/// Makes the folder of a journal. That of a run is no link, which would lead journals elsewhere.
+fn make(folder: &Path, journal: &Journal) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    if journal.test_run.is_none() || folder.symlink_metadata()?.is_dir() {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::NotADirectory, "it is a link, no folder; remove it"))
 }
 
 /// A record as a line of its own.

@@ -13,7 +13,7 @@ pub enum LinkError {
     #[error("{0} stands for every interface: bind the one address where the caller can reach the link")]
     Unspecified(IpAddr),
     /// The address cannot be bound.
-    #[error("cannot bind a port of {addr}: check that it is an address of this machine")]
+    #[error("cannot bind a port of {addr}: {source}; check that it is an address of this machine")]
     Bind {
         /// The address asked for.
         addr: IpAddr,
@@ -25,7 +25,7 @@ pub enum LinkError {
     #[error("port {} of {} is in use: choose another, or 0 for a free one", .0.port(), .0.ip())]
     PortInUse(SocketAddr),
     /// The port cannot be listened on, or no longer.
-    #[error("cannot listen on {addr}")]
+    #[error("cannot listen on {addr}: {source}")]
     Listen {
         /// The link's address.
         addr: SocketAddr,

@@ -105,9 +105,9 @@ pub enum LoadError {
         service: String,
     },
     /// The generator's threads could not be started.
-    #[error("cannot start the load generator's threads")]
+    #[error("cannot start the load generator's threads: {0}")]
     Threads(#[from] std::io::Error),
     /// The HTTP client could not be made.
-    #[error("cannot make the load generator's HTTP client")]
+    #[error("cannot make the load generator's HTTP client: {0}")]
     Client(#[from] reqwest::Error),
 }

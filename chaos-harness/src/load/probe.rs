@@ -176,7 +176,7 @@ pub enum ProbeError {
         value: f64,
     },
     /// A selector that selects nothing.
-    #[error("probe `{probe}` cannot be read")]
+    #[error("probe `{probe}` cannot be read: {source}")]
     Selector {
         /// The probe.
         probe: String,
@@ -192,10 +192,10 @@ pub enum ProbeError {
         service: String,
     },
     /// The thread for the probes could not be started.
-    #[error("cannot start the thread of the probes")]
+    #[error("cannot start the thread of the probes: {0}")]
     Threads(#[from] std::io::Error),
     /// The HTTP client could not be made.
-    #[error("cannot make the HTTP client of the probes")]
+    #[error("cannot make the HTTP client of the probes: {0}")]
     Client(#[from] reqwest::Error),
 }
 

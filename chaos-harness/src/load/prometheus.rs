@@ -250,5 +250,19 @@ fn quoted(text: &str) -> Option<(String, &str)> {
     }
 }
 
+/// Reads an arbitrary page with an arbitrary selector, its first line; panics when a guarantee is broken.
+pub fn fuzz_prometheus(input: &[u8]) {
+    let input = String::from_utf8_lossy(input);
+    let (selector, page) = input.split_once('\n').unwrap_or((&input, ""));
+    let Ok(metric) = Metric::parse(selector) else { return };
+    assert_eq!(Metric::parse(&metric.to_string()).as_ref(), Ok(&metric), "a selector is told as it can be written");
+    for format in [Format::Prometheus, Format::OpenMetrics] {
+        match metric.read(page, format) {
+            Ok(value) => assert!(value.is_finite(), "{value}"),
+            Err(failure) => assert!(!failure.to_string().is_empty()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

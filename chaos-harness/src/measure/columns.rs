@@ -1,27 +1,36 @@
 //! Samples in a compact form, for the journal.
 
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::column::Column;
 use super::{Outcome, Sample};
 
-/// Samples as columns of small numbers, in the order in which they were due; lossless to the microsecond.
+/// Samples as columns of small numbers, in the order in which they were due; lossless to the microsecond. In memory they
+/// take less than in a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SampleColumns {
     /// What the numbers in `outcome` mean: indices into this list.
-    pub outcomes: Vec<Outcome>,
+    outcomes: Vec<Outcome>,
     /// Index of the route.
-    pub route: Vec<u16>,
+    #[schemars(with = "Vec<u16>")]
+    route: Column<u16>,
     /// Intended start in microseconds after the one before, the first one after the origin.
-    pub intended_us: Vec<u64>,
+    #[schemars(with = "Vec<u64>")]
+    intended_us: Column<u64>,
     /// Actual start in microseconds after the intended one.
-    pub lag_us: Vec<u64>,
+    #[schemars(with = "Vec<u64>")]
+    lag_us: Column<u64>,
     /// End in microseconds after the intended start.
-    pub latency_us: Vec<u64>,
+    #[schemars(with = "Vec<u64>")]
+    latency_us: Column<u64>,
     /// Outcome, as an index into `outcomes`.
-    pub outcome: Vec<u16>,
+    #[schemars(with = "Vec<u16>")]
+    outcome: Column<u16>,
 }
 
 /// Why columns hold no samples.
@@ -60,27 +69,52 @@ impl SampleColumns {
     pub fn encode(samples: &[Sample]) -> Self {
         let mut sorted: Vec<_> = samples.iter().collect();
         sorted.sort_by_key(|sample| sample.intended);
+        Self::of_sorted(sorted.into_iter().copied())
+    }
+
+    /// Packs what `pieces` hold together; nothing of it is unpacked for that. Pieces that cannot be unpacked are left out.
+    pub(crate) fn merged(pieces: &[Self]) -> Self {
+        let sound = pieces.iter().filter(|piece| piece.check().is_ok());
+        let mut sources: Vec<_> = sound.map(|piece| piece.samples().flatten()).collect();
+        let mut first: Vec<Option<Sample>> = sources.iter_mut().map(Iterator::next).collect();
+        let due = |first: &[Option<Sample>], at: usize| first[at].map(|sample| Reverse((sample.intended, at)));
+        let mut next: BinaryHeap<_> = (0..first.len()).filter_map(|at| due(&first, at)).collect();
+        Self::of_sorted(std::iter::from_fn(move || {
+            let Reverse((_, at)) = next.pop()?;
+            let sample = std::mem::replace(&mut first[at], sources[at].next());
+            next.extend(due(&first, at));
+            sample
+        }))
+    }
+
+    fn of_sorted(samples: impl Iterator<Item = Sample>) -> Self {
         let mut columns = Self::default();
+        let mut codes = HashMap::new();
         let mut previous = 0;
-        for sample in sorted {
+        for sample in samples {
             let intended = micros(sample.intended);
             columns.route.push(sample.route);
             columns.intended_us.push(intended - previous);
             columns.lag_us.push(micros(sample.sent).saturating_sub(intended));
             columns.latency_us.push(micros(sample.end).saturating_sub(intended));
-            let code = columns.code(sample.outcome);
+            let code = *codes.entry(sample.outcome).or_insert_with(|| {
+                columns.outcomes.push(sample.outcome);
+                u16::try_from(columns.outcomes.len() - 1).unwrap_or(u16::MAX)
+            });
             columns.outcome.push(code);
             previous = intended;
         }
         columns
     }
 
-    fn code(&mut self, outcome: Outcome) -> u16 {
-        let at = self.outcomes.iter().position(|known| *known == outcome).unwrap_or_else(|| {
-            self.outcomes.push(outcome);
-            self.outcomes.len() - 1
-        });
-        u16::try_from(at).unwrap_or(u16::MAX)
+    /// How many samples there are.
+    pub fn len(&self) -> usize {
+        self.route.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Unpacks the samples.
@@ -89,33 +123,40 @@ impl SampleColumns {
     /// [`ColumnsError`] when the columns do not fit together, as in a damaged journal.
     pub fn decode(&self) -> Result<Vec<Sample>, ColumnsError> {
         self.check_lengths()?;
-        let mut previous = 0;
-        (0..self.route.len())
-            .map(|at| {
-                let sample = self.sample(at, previous)?;
-                previous = micros(sample.intended);
-                Ok(sample)
-            })
-            .collect()
+        let mut samples = Vec::with_capacity(self.len());
+        for sample in self.samples() {
+            samples.push(sample?);
+        }
+        Ok(samples)
     }
 
-    fn sample(&self, at: usize, previous: u64) -> Result<Sample, ColumnsError> {
-        let code = self.outcome[at];
-        let legend = self.outcomes.len();
-        let outcome = self.outcomes.get(usize::from(code)).ok_or(ColumnsError::Outcome { sample: at, code, legend })?;
-        let after = |from: u64, by: u64| from.checked_add(by).ok_or(ColumnsError::Overflow { sample: at });
-        let intended = after(previous, self.intended_us[at])?;
-        Ok(Sample {
-            route: self.route[at],
-            intended: Duration::from_micros(intended),
-            sent: Duration::from_micros(after(intended, self.lag_us[at])?),
-            end: Duration::from_micros(after(intended, self.latency_us[at])?),
-            outcome: *outcome,
+    /// Whether [`decode`](Self::decode) would succeed, without the memory that it takes.
+    ///
+    /// # Errors
+    /// Those of `decode`.
+    pub fn check(&self) -> Result<(), ColumnsError> {
+        self.check_lengths()?;
+        self.samples().try_for_each(|sample| sample.map(drop))
+    }
+
+    /// The samples one by one; columns that are too short end it.
+    fn samples(&self) -> impl Iterator<Item = Result<Sample, ColumnsError>> + '_ {
+        let starts = self.intended_us.iter().zip(self.lag_us.iter()).zip(self.latency_us.iter());
+        let rows = self.route.iter().zip(self.outcome.iter()).zip(starts).enumerate();
+        let mut previous: u64 = 0;
+        rows.map(move |(at, ((route, code), ((intended, lag), latency)))| {
+            let legend = self.outcomes.len();
+            let known = self.outcomes.get(usize::from(code));
+            let outcome = *known.ok_or(ColumnsError::Outcome { sample: at, code, legend })?;
+            let after = |from: u64, by: u64| from.checked_add(by).ok_or(ColumnsError::Overflow { sample: at });
+            previous = after(previous, intended)?;
+            let moment = |by| Ok(Duration::from_micros(after(previous, by)?));
+            Ok(Sample { route, intended: moment(0)?, sent: moment(lag)?, end: moment(latency)?, outcome })
         })
     }
 
     fn check_lengths(&self) -> Result<(), ColumnsError> {
-        let want = self.route.len();
+        let want = self.len();
         let columns = [
             ("intended_us", self.intended_us.len()),
             ("lag_us", self.lag_us.len()),
@@ -140,18 +181,25 @@ mod tests {
     use super::*;
     use crate::measure::testing::{bad, good, samples};
 
+    fn changed(columns: &SampleColumns, change: impl FnOnce(&mut serde_json::Value)) -> SampleColumns {
+        let mut value = serde_json::to_value(columns).unwrap();
+        change(&mut value);
+        serde_json::from_value(value).unwrap()
+    }
+
     #[test]
     fn damaged_columns_are_errors() {
         let columns = SampleColumns::encode(&[good(1), bad(2)]);
-        let mut short = columns.clone();
-        short.lag_us.pop();
-        assert_eq!(short.decode(), Err(ColumnsError::Length { column: "lag_us", have: 1, want: 2 }));
-        let mut unknown = columns.clone();
-        unknown.outcome[1] = 9;
-        assert_eq!(unknown.decode(), Err(ColumnsError::Outcome { sample: 1, code: 9, legend: 2 }));
-        let mut endless = columns;
-        endless.latency_us[0] = u64::MAX;
-        assert_eq!(endless.decode(), Err(ColumnsError::Overflow { sample: 0 }));
+        let short = changed(&columns, |value| drop(value["lag_us"].as_array_mut().unwrap().pop()));
+        let unknown = changed(&columns, |value| value["outcome"][1] = 9.into());
+        let endless = changed(&columns, |value| value["latency_us"][0] = u64::MAX.into());
+        for (damaged, error) in [
+            (short, ColumnsError::Length { column: "lag_us", have: 1, want: 2 }),
+            (unknown, ColumnsError::Outcome { sample: 1, code: 9, legend: 2 }),
+            (endless, ColumnsError::Overflow { sample: 0 }),
+        ] {
+            assert_eq!((damaged.check(), damaged.decode()), (Err(error.clone()), Err(error)));
+        }
     }
 
     #[test]
@@ -172,6 +220,14 @@ mod tests {
         }
 
         #[test]
+        fn pieces_are_merged_as_if_they_had_been_one(pieces in prop::collection::vec(samples(), 0..5)) {
+            let columns: Vec<_> = pieces.iter().map(|piece| SampleColumns::encode(piece)).collect();
+            let all = SampleColumns::encode(&pieces.concat());
+            let merged = SampleColumns::merged(&columns);
+            prop_assert_eq!(merged.decode().unwrap(), all.decode().unwrap());
+        }
+
+        #[test]
         fn any_columns_decode_or_say_why(
             outcomes in prop::collection::vec(crate::measure::testing::outcomes(), 0..3),
             route in prop::collection::vec(any::<u16>(), 0..4),
@@ -181,7 +237,15 @@ mod tests {
             outcome in prop::collection::vec(0..4u16, 0..4),
         ) {
             let count = route.len();
-            let columns = SampleColumns { outcomes, route, intended_us, lag_us, latency_us, outcome };
+            let columns = SampleColumns {
+                outcomes,
+                route: route.into_iter().collect(),
+                intended_us: intended_us.into_iter().collect(),
+                lag_us: lag_us.into_iter().collect(),
+                latency_us: latency_us.into_iter().collect(),
+                outcome: outcome.into_iter().collect(),
+            };
+            prop_assert_eq!(columns.check().is_ok(), columns.decode().is_ok());
             if let Ok(samples) = columns.decode() {
                 prop_assert_eq!(samples.len(), count);
             }

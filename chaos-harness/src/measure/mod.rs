@@ -12,6 +12,7 @@
 //! A number is never made from nothing: whatever needs samples returns [`TooFewSamples`] instead.
 
 mod bootstrap;
+mod column;
 mod columns;
 mod detection;
 mod latency;

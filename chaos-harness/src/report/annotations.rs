@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::path::{Component, Path, PathBuf};
 
-use super::{Experiment, Report, Standing, notes};
+use super::foreign::Syntax;
+use super::{Experiment, Output, Report, Standing, notes, words};
 
 /// How many annotations of one level GitHub shows of a step. It takes the first.
 const SHOWN: usize = 10;
@@ -12,13 +13,13 @@ const SHOWN: usize = 10;
 /// expected gets none.
 ///
 /// Of each level there are at most ten, as many as GitHub shows; the last one then says how many there are beside it.
-pub fn render(report: &Report) -> String {
+pub fn render(report: &Report) -> Output {
     render_in(report, Path::new(""))
 }
 
 /// The same for a workspace in `folder` of its repository: the files of tests are relative to the one, and GitHub wants
 /// them relative to the other.
-pub fn render_in(report: &Report, folder: &Path) -> String {
+pub fn render_in(report: &Report, folder: &Path) -> Output {
     let mut failed: Vec<&Experiment> = report.experiments.iter().collect();
     failed.retain(|experiment| !experiment.view().standing().is_passed());
     failed.sort_by_key(|experiment| rank(experiment.view().standing()));
@@ -43,7 +44,7 @@ pub fn render_in(report: &Report, folder: &Path) -> String {
                 .map(|id| Command::titled("missing experiment", &format!("{id} is in the baseline and was not run"))),
         );
     }
-    lines("error", errors) + &lines("warning", warnings) + &lines("notice", notices)
+    Output::of_commands(lines("error", errors) + &lines("warning", warnings) + &lines("notice", notices))
 }
 
 /// What is worst for the reader comes first.
@@ -115,7 +116,10 @@ fn lines(level: &str, mut commands: Vec<Command>) -> String {
 /// As the toolkit's `escapeData` (`actions/toolkit`, packages/core/src/command.ts); the mark of the old
 /// command syntax, which counts anywhere in a line, is broken up.
 fn escape_data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A").replace("##[", "## [")
+    let text = text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let text = words::clean(&text);
+    // Whatever comes before it, it is not at the start of a line.
+    Syntax::Text.guarded(&format!("_{text}")).split_off(1)
 }
 
 /// As the toolkit's `escapeProperty`.

@@ -8,8 +8,10 @@ mod panel;
 mod plot;
 mod series;
 
+use indexmap::IndexSet;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::foreign::{Output, Syntax};
 use super::{Experiment, Gate, Report, Standing, View, impact, notes, words};
 
 const STYLE: &str = include_str!("html/style.css");
@@ -17,7 +19,7 @@ const STYLE: &str = include_str!("html/style.css");
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
 /// The whole report.
-pub fn render(report: &Report) -> String {
+pub fn render(report: &Report) -> Output {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -45,7 +47,7 @@ pub fn render(report: &Report) -> String {
             }
         }
     };
-    page.into_string()
+    Output::new(Syntax::Markup, &page.into_string())
 }
 
 fn header(report: &Report) -> Markup {
@@ -75,22 +77,19 @@ fn tile(value: &str, label: &str, class: &str) -> Markup {
 
 /// When, where and with what the experiments ran, each fact once.
 fn facts(report: &Report) -> String {
-    let mut facts: Vec<String> = Vec::new();
+    let mut facts = IndexSet::new();
     if let Some(at) = report.latest_start() {
-        facts.push(at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string());
+        facts.insert(at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string());
     }
     facts.extend(notes::run(report));
     for experiment in &report.experiments {
         let (journal, versions) = (&experiment.journal, &experiment.journal.versions);
         let runtime = format!("{} runtime, {}", journal.runtime.kind, versions.runtime);
         for fact in [format!("chaos-harness {}", versions.harness), runtime, versions.system.clone()] {
-            let fact = words::line(&fact);
-            if !facts.contains(&fact) {
-                facts.push(fact);
-            }
+            facts.insert(words::line(&fact));
         }
     }
-    facts.join(" · ")
+    facts.into_iter().collect::<Vec<_>>().join(" · ")
 }
 
 fn overview(report: &Report) -> Markup {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::foreign::{Output, Syntax};
 use super::traffic::LinkView;
 use super::view::finding_word;
 use super::{Changed, Experiment, Measures, Report, Selection, Totals, baseline, notes, traffic};
@@ -193,6 +194,6 @@ impl ExperimentSummary {
 ///
 /// # Errors
 /// Never for what this crate makes; serde_json's signature is kept.
-pub fn render(report: &Report) -> serde_json::Result<String> {
-    serde_json::to_string_pretty(&Summary::of(report)).map(|text| text + "\n")
+pub fn render(report: &Report) -> serde_json::Result<Output> {
+    serde_json::to_string_pretty(&Summary::of(report)).map(|text| Output::new(Syntax::Json, &(text + "\n")))
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use quick_junit::{NonSuccessKind, Report as Junit, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
+use super::foreign::{Output, Syntax};
 use super::{Experiment, Report, Standing, impact, text, words};
 
 /// The whole report. A failure is what did not end as expected; an error is what never came to its end or
@@ -11,7 +12,7 @@ use super::{Experiment, Report, Standing, impact, text, words};
 ///
 /// # Errors
 /// Never for what this crate makes; quick-junit's signature is kept.
-pub fn render(report: &Report) -> Result<String, SerializeError> {
+pub fn render(report: &Report) -> Result<Output, SerializeError> {
     let mut suites: BTreeMap<String, TestSuite> = BTreeMap::new();
     for experiment in &report.experiments {
         let test = &experiment.journal.test;
@@ -22,7 +23,7 @@ pub fn render(report: &Report) -> Result<String, SerializeError> {
     let mut junit = Junit::new("chaos-harness");
     junit.add_test_suites(suites.into_values());
     junit.add_test_suites(unreadable(report).into_iter().chain(comparison(report)));
-    junit.to_string()
+    junit.to_string().map(|xml| Output::new(Syntax::Markup, &xml))
 }
 
 fn case(experiment: &Experiment, suite: &str) -> TestCase {

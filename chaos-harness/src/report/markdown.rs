@@ -3,22 +3,23 @@
 use std::fmt::Write as _;
 
 use super::impact::{mean_words, recovery_words};
+use super::foreign::{Output, Syntax};
 use super::sparkline::Sparkline;
 use super::view::{finding_word, reached};
 use super::{Experiment, Gate, Report, View, notes, traffic, words};
 
 /// The whole report.
-pub fn render(report: &Report) -> String {
+pub fn render(report: &Report) -> Output {
     render_within(report, usize::MAX)
 }
 
 /// As much of the report as `limit` bytes hold: GitHub refuses a job's summary of more than 1 MiB. What did not end as
 /// expected comes before what did, the rows of the table before the details, and nothing is cut in the middle. What is
 /// left out is counted.
-pub fn render_within(report: &Report, limit: usize) -> String {
+pub fn render_within(report: &Report, limit: usize) -> Output {
     let mut left = limit.saturating_sub(head(report).len() + NOTE);
     let rows = fitting(report, &mut left, row);
-    let others = [notes_on(report), unreadable(report), comparison(report)];
+    let others = [notes_on(report), unreadable(report), comparison(report)].map(|part| Syntax::Text.guarded(&part));
     let others: String = others.into_iter().filter(|part| take(&mut left, part)).collect();
     let details = fitting(report, &mut left, details);
     let omitted = |kept: &[String], what| match report.experiments.len() - kept.len() {
@@ -29,7 +30,7 @@ pub fn render_within(report: &Report, limit: usize) -> String {
         + &omitted(&details, "without details here, since this page may not be longer; the other reports have them");
     let end = if rows.is_empty() { "" } else { "\n" };
     let all = head(report) + &rows.concat() + end + &others + &omitted + &details.concat();
-    if all.len() > limit { String::new() } else { all }
+    Output::new(Syntax::Text, if all.len() > limit { "" } else { &all })
 }
 
 /// What the notes on what was left out take at most.
@@ -39,7 +40,7 @@ const NOTE: usize = 400;
 fn fitting(report: &Report, left: &mut usize, part: fn(&Experiment) -> String) -> Vec<String> {
     let mut order: Vec<usize> = (0..report.experiments.len()).collect();
     order.sort_by_key(|at| report.experiments[*at].view().standing().is_passed());
-    let mut parts: Vec<(usize, String)> = order.into_iter().map(|at| (at, part(&report.experiments[at]))).collect();
+    let mut parts: Vec<(usize, String)> = order.into_iter().map(|at| (at, Syntax::Text.guarded(&part(&report.experiments[at])))).collect();
     parts.retain(|(_, part)| take(left, part));
     parts.sort_by_key(|(at, _)| *at);
     parts.into_iter().map(|(_, part)| part).collect()
@@ -194,13 +195,22 @@ fn fenced(text: &str) -> String {
     format!("~~~~~~text\n{}\n~~~~~~\n", words::clean(text).trim_end().replace("~~~", "~ ~ ~"))
 }
 
-/// Foreign text on one line in a paragraph or a table, meaning nothing but itself.
+/// Foreign text on one line in a paragraph or a table, meaning nothing but itself: no markup, no link, no list.
 fn inline(text: &str) -> String {
+    let text = words::line(text).replace("://", "\u{0}//").replace("www.", "www\u{1}");
     let mut out = String::new();
-    for c in words::line(text).chars() {
+    let begins_list = |at: usize, c: char| match c {
+        '-' | '+' | '=' => at == 0,
+        '.' | ')' => at > 0 && text[..at].bytes().all(|byte| byte.is_ascii_digit()),
+        _ => false,
+    };
+    for (at, c) in text.char_indices() {
         match c {
+            '\u{0}' => out += "&#58;",
+            '\u{1}' => out += "&#46;",
             '<' | '>' | '&' => out += &escape(&c.to_string()),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '!' | '~' | '@' => out.extend(['\\', c]),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '!' | '~' | '@' | '$' => out.extend(['\\', c]),
+            c if begins_list(at, c) => out.extend(['\\', c]),
             c => out.push(c),
         }
     }

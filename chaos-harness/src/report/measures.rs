@@ -63,16 +63,16 @@ pub enum Impact {
 impl Measures {
     pub(super) fn of(view: &View<'_>) -> Self {
         let window = view.fault_window();
-        let tally = Tally::of(window.of(&view.samples));
+        let tally = Tally::of(window.of(view.samples()));
         let rates = tally.rates(MIN_SAMPLES).ok();
-        let latencies = Latencies::of(window.of(&view.samples));
+        let latencies = Latencies::of(window.of(view.samples()));
         let quantile = |quantile| latencies.quantile(quantile, MIN_SAMPLES).ok().map(millis);
         let recoveries: Vec<Recovery> = view.journal.injections.iter().filter_map(|made| made.recovery).collect();
         let detections: Vec<_> = view.journal.injections.iter().filter_map(|made| made.detection).collect();
         let outages: Vec<&Outages> = view.journal.injections.iter().filter_map(|made| made.outages.as_ref()).collect();
         let any = |time: Duration| (!outages.is_empty()).then(|| millis(time));
         Self {
-            requests: view.samples.len() as u64,
+            requests: view.samples().len() as u64,
             requests_in_fault: tally.all(),
             availability: rates.map(|rates| rates.availability),
             error_rate: rates.map(|rates| rates.error_rate),
@@ -85,7 +85,7 @@ impl Measures {
             outages: outages.iter().map(|outages| outages.count).sum(),
             longest_outage_ms: any(outages.iter().map(|outages| outages.longest).max().unwrap_or_default()),
             downtime_ms: any(outages.iter().map(|outages| outages.total).sum()),
-            longest_silence_ms: (tally.all() > 0).then(|| millis(longest_silence(&view.samples, window))),
+            longest_silence_ms: (tally.all() > 0).then(|| millis(longest_silence(view.samples(), window))),
             mttd_ms: mean(&MeanTime::to_detect(&detections)),
         }
     }

@@ -12,7 +12,9 @@
 
 pub mod annotations;
 pub mod baseline;
+pub(crate) mod causes;
 mod course;
+pub mod foreign;
 mod freshness;
 mod gate;
 pub mod html;
@@ -29,11 +31,13 @@ mod traffic;
 mod view;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+pub use causes::message;
+pub use foreign::Output;
 pub use freshness::Changed;
 pub use gate::Gate;
 pub use measures::{Impact, Measures};
@@ -172,38 +176,39 @@ impl Experiment {
 }
 
 /// By package, target and name, each twin after the experiment whose name its own begins with.
-fn sorted(mut experiments: Vec<Experiment>) -> Vec<Experiment> {
+fn sorted(experiments: Vec<Experiment>) -> Vec<Experiment> {
     let place = |journal: &Journal| (journal.test.package.clone(), journal.test.target.clone());
-    let originals: Vec<_> = experiments
-        .iter()
-        .map(|experiment| &experiment.journal)
-        .filter(|journal| !journal.is_twin())
-        .map(|journal| (place(journal), journal.name().to_owned()))
-        .collect();
+    let originals = experiments.iter().map(|experiment| &experiment.journal).filter(|journal| !journal.is_twin());
+    let originals: HashSet<(&str, &str, &str)> =
+        originals.map(|journal| (&*journal.test.package, &*journal.test.target, journal.name())).collect();
+    let lengths: BTreeSet<usize> = originals.iter().map(|(_, _, name)| name.len()).collect();
     let original_of = |twin: &Journal| {
-        let place = place(twin);
-        let fits = originals.iter().filter(|(there, name)| *there == place && twin.name().starts_with(name.as_str()));
-        fits.map(|(_, name)| name.clone()).max_by_key(String::len)
+        let mut beginnings = lengths.iter().rev().filter_map(|length| twin.name().get(..*length));
+        let name = beginnings.find(|name| originals.contains(&(&*twin.test.package, &*twin.test.target, *name)));
+        name.map(str::to_owned)
     };
-    experiments.sort_by_cached_key(|experiment| {
-        let journal = &experiment.journal;
+    let key = |Experiment { journal, .. }: &Experiment| {
         let name = journal.name().to_owned();
         let leader = if journal.is_twin() { original_of(journal) } else { None };
         let run = (journal.runtime.kind, journal.started_at, journal.run.clone());
         (place(journal), leader.unwrap_or_else(|| name.clone()), journal.is_twin(), name, run)
-    });
-    experiments
+    };
+    let mut order: Vec<_> = experiments.iter().map(key).zip(0..).collect();
+    order.sort();
+    let mut experiments: Vec<Option<Experiment>> = experiments.into_iter().map(Some).collect();
+    order.into_iter().filter_map(|(_, at): (_, usize)| experiments[at].take()).collect()
 }
 
-/// Marks those that have their name in common with others, on another runtime or in another attempt.
+/// Marks those that have their name, as it is shown, in common with others, on another runtime or in another attempt.
 fn told_apart(mut experiments: Vec<Experiment>) -> Vec<Experiment> {
-    let mut runtimes: BTreeMap<String, BTreeMap<RuntimeKind, usize>> = BTreeMap::new();
-    for experiment in &experiments {
-        *runtimes.entry(experiment.view().id()).or_default().entry(experiment.journal.runtime.kind).or_default() += 1;
+    let shown = |journal: &Journal| words::line(&journal.test.experiment(journal.name()));
+    let mut runtimes: HashMap<String, BTreeMap<RuntimeKind, usize>> = HashMap::new();
+    for Experiment { journal, .. } in &experiments {
+        *runtimes.entry(shown(journal)).or_default().entry(journal.runtime.kind).or_default() += 1;
     }
     let mut seen: BTreeMap<(String, RuntimeKind), usize> = BTreeMap::new();
     for experiment in &mut experiments {
-        let (id, runtime) = (experiment.view().id(), experiment.journal.runtime.kind);
+        let (id, runtime) = (shown(&experiment.journal), experiment.journal.runtime.kind);
         let of_name = &runtimes[&id];
         if of_name.len() > 1 {
             experiment.suffix += &format!(" on {runtime}");

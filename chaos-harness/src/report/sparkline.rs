@@ -27,7 +27,7 @@ pub(super) struct Sparkline {
 impl Sparkline {
     /// `None` when no request was sent.
     pub(super) fn of(view: &View<'_>) -> Option<Self> {
-        if view.samples.is_empty() {
+        if view.samples().is_empty() {
             return None;
         }
         let Timeline { width, buckets } = view.timeline();

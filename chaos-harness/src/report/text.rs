@@ -11,12 +11,13 @@ pub use style::Style;
 use super::impact::recovery_words;
 use super::sparkline::Sparkline;
 use super::view::reached;
+use super::foreign::{Output, Syntax};
 use super::{Experiment, Gate, Report, View, notes, traffic, words};
 use crate::hypothesis::Finding;
 use crate::journal::{InjectionRecord, Journal};
 
 /// The whole report.
-pub fn render(report: &Report, style: Style) -> String {
+pub fn render(report: &Report, style: Style) -> Output {
     let mut out = String::new();
     for experiment in &report.experiments {
         out += &details(experiment, style);
@@ -25,11 +26,12 @@ pub fn render(report: &Report, style: Style) -> String {
     for file in &report.unreadable {
         out += &format!("{}  {}\n\n", style.held(Some(false), "UNREADABLE"), words::line(&file.reason));
     }
-    out + &notes(report, style) + &comparison(report, style) + &summary(report, style)
+    out += &(notes(report, style) + &comparison(report, style) + &summary(report, style));
+    Output::new(style.syntax(), &out)
 }
 
 /// One experiment's result on one line, for the log of a test.
-pub fn line(journal: &Journal) -> String {
+pub fn line(journal: &Journal) -> Output {
     let view = View::of(journal);
     let findings: Vec<String> = journal.findings.iter().map(|finding| words::line(&finding.to_string())).collect();
     let reason = view.reason();
@@ -40,7 +42,8 @@ pub fn line(journal: &Journal) -> String {
         (_, false) => format!(": {reason}"),
         (true, true) => String::new(),
     };
-    format!("{} {}{twin}{told}", view.standing().words(), words::line(journal.name()))
+    let line = format!("{} {}{twin}{told}", view.standing().words(), words::line(journal.name()));
+    Output::new(Syntax::Text, &line)
 }
 
 /// Name, verdict, hypotheses, injections and timeline of one experiment.
@@ -57,7 +60,7 @@ fn details(experiment: &Experiment, style: Style) -> String {
     }
     if !view.standing().is_passed() {
         out += &format!("  {}   {}\n", style.dim("replay"), words::line(&view.journal.replay));
-        out += &format!("  {}  {}\n", style.dim("journal"), experiment.path.display());
+        out += &format!("  {}  {}\n", style.dim("journal"), words::line(&experiment.path.display().to_string()));
     }
     out
 }

@@ -1,5 +1,6 @@
 //! One journal as the formats show it.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use super::{Measures, words};
@@ -17,8 +18,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 pub struct View<'a> {
     /// The journal.
     pub journal: &'a Journal,
-    /// Its requests, in the order in which they were due.
-    pub samples: Vec<Sample>,
+    samples: OnceCell<Vec<Sample>>,
 }
 
 /// How an experiment stands, in the words of every format.
@@ -80,7 +80,12 @@ impl Standing {
 impl<'a> View<'a> {
     /// A view of `journal`. Samples that cannot be unpacked are left out; the journal reader refuses such files.
     pub fn of(journal: &'a Journal) -> Self {
-        Self { journal, samples: journal.samples.decode().unwrap_or_default() }
+        Self { journal, samples: OnceCell::new() }
+    }
+
+    /// Its requests, in the order in which they were due.
+    pub fn samples(&self) -> &[Sample] {
+        self.samples.get_or_init(|| self.journal.samples.decode().unwrap_or_default())
     }
 
     /// Package, test target and name: what tells experiments apart.
@@ -162,10 +167,10 @@ impl<'a> View<'a> {
 
     /// From the beginning of the baseline, or of the load, to the last thing that is drawn.
     pub fn window(&self) -> Window {
-        let first = self.samples.first().map(|sample| sample.intended);
+        let first = self.samples().first().map(|sample| sample.intended);
         let from = self.phase(Phase::Baseline).or(first).unwrap_or_default();
         let marks = self.journal.injections.iter().flat_map(|made| [made.rolled_back, steady(made)]).flatten();
-        let last = self.samples.last().map(|sample| sample.intended);
+        let last = self.samples().last().map(|sample| sample.intended);
         let to = marks.chain(last).chain([from]).max().unwrap_or(from);
         let from = first.map_or(from, |first| first.min(from));
         Window::new(from, to.min(from + LONGEST) + Duration::from_millis(1))
@@ -181,7 +186,7 @@ impl<'a> View<'a> {
 
     /// What happened when.
     pub fn timeline(&self) -> Timeline {
-        Timeline::of(&self.samples, self.window())
+        Timeline::of(self.samples(), self.window())
     }
 
     /// When a phase began.
@@ -214,7 +219,7 @@ impl<'a> View<'a> {
 
     fn first(&self, count: usize, wanted: impl Fn(&Sample) -> bool) -> Vec<&Sample> {
         let from = self.journal.injections.iter().map(|made| made.began).min().unwrap_or_default();
-        self.samples.iter().filter(|sample| sample.end >= from && wanted(sample)).take(count).collect()
+        self.samples().iter().filter(|sample| sample.end >= from && wanted(sample)).take(count).collect()
     }
 
     fn is_too_slow(&self, sample: &Sample) -> bool {
@@ -230,8 +235,8 @@ impl<'a> View<'a> {
     /// The longest time without an answer while the fault was in force, and by when an answer counts as one; nothing
     /// without a load.
     pub fn silence(&self) -> Option<String> {
-        let longest = longest_silence(&self.samples, self.fault_window());
-        let deadline = self.journal.plan.load.as_ref().filter(|_| !self.samples.is_empty())?.deadline;
+        let longest = longest_silence(self.samples(), self.fault_window());
+        let deadline = self.journal.plan.load.as_ref().filter(|_| !self.samples().is_empty())?.deadline;
         Some(format!(
             "longest silence {}; answers count as served within {}",
             words::time(longest),

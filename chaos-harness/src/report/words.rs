@@ -1,8 +1,8 @@
 //! Numbers and foreign text, as people read them.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
+pub(super) use super::foreign::{clean, line};
 use crate::measure::Outcome;
 
 /// A time with three digits at most: `850 µs`, `2.3 ms`, `250 ms`, `12.3 s`, `2 min 3 s`.
@@ -76,18 +76,6 @@ pub(super) fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
-/// Foreign text without what could steer a terminal or break a document: control characters and the
-/// two code points that no XML may hold become the replacement character. Line feeds stay.
-pub(super) fn clean(text: &str) -> Cow<'_, str> {
-    let harmful = |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{fffe}' | '\u{ffff}');
-    if text.contains(harmful) { Cow::Owned(text.replace(harmful, "\u{fffd}")) } else { Cow::Borrowed(text) }
-}
-
-/// [`clean`], and on one line.
-pub(super) fn line(text: &str) -> String {
-    clean(text).replace('\n', " ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,11 +113,5 @@ mod tests {
         assert_eq!(share(0.955), "95.5%");
         assert_eq!(share(0.000_001), "0.01%");
         assert_eq!(share(0.0), "0%");
-    }
-
-    #[test]
-    fn foreign_text_cannot_steer_a_terminal() {
-        assert_eq!(clean("a\u{1b}[31m\tb\nc\u{ffff}"), "a\u{fffd}[31m\u{fffd}b\nc\u{fffd}");
-        assert!(matches!(clean("plain — text"), Cow::Borrowed(_)));
     }
 }

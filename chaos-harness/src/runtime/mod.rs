@@ -13,6 +13,7 @@ pub(crate) mod docker;
 pub(crate) mod docker_undo;
 mod engine_address;
 mod error;
+pub(crate) mod last_lines;
 pub(crate) mod ledger;
 mod live;
 mod machine_lock;

@@ -58,7 +58,7 @@ pub(super) type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
 /// The timeline as an SVG element; `None` when no request was sent.
 pub(super) fn draw(view: &View<'_>, size: Size) -> Option<String> {
-    if view.samples.is_empty() {
+    if view.samples().is_empty() {
         return None;
     }
     let lanes = Lanes::of(view, size);

@@ -57,7 +57,7 @@ impl Latency {
         let index = view.journal.routes.iter().position(|known| known == route);
         let index = index.and_then(|index| u16::try_from(index).ok());
         let samples: Vec<_> = match index {
-            Some(index) => of_route(&view.samples, Some(index)).copied().collect(),
+            Some(index) => of_route(view.samples(), Some(index)).copied().collect(),
             None => Vec::new(),
         };
         let timeline = Timeline::of(&samples, view.window());

@@ -6,19 +6,19 @@ use std::path::Path;
 use super::{Style, heading, hypotheses, injection, links, silence, timeline};
 use crate::journal::Journal;
 use crate::measure::Sample;
-use crate::report::{View, words};
+use crate::report::{Output, View, words};
 
 const BAD_REQUESTS: usize = 5;
 const LOG_LINES: usize = 10;
 
 /// The failure message of the test that ran `journal`; it names the journal in
 /// [`journal_dir`](crate::folders::journal_dir).
-pub fn failure(journal: &Journal, style: Style) -> String {
+pub fn failure(journal: &Journal, style: Style) -> Output {
     failure_at(journal, &crate::folders::journal_dir().join(journal.folder()).join(journal.file_name()), style)
 }
 
 /// The failure message of the test that ran `journal`, which lies at `path`.
-pub fn failure_at(journal: &Journal, path: &Path, style: Style) -> String {
+pub fn failure_at(journal: &Journal, path: &Path, style: Style) -> Output {
     let view = View::of(journal);
     let mut out = heading(&view, "", style);
     out += &hypotheses(&view, style);
@@ -36,8 +36,8 @@ pub fn failure_at(journal: &Journal, path: &Path, style: Style) -> String {
         let _ = writeln!(out, "  problem  {}", words::line(&problem.to_string()));
     }
     let _ = writeln!(out, "  replay   {}", words::line(&journal.replay));
-    let _ = writeln!(out, "  journal  {}", path.display());
-    out
+    let _ = writeln!(out, "  journal  {}", words::line(&path.display().to_string()));
+    Output::new(style.syntax(), &out)
 }
 
 fn requests(view: &View<'_>, title: &str, bad: &[&Sample]) -> String {

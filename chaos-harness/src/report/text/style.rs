@@ -3,6 +3,7 @@
 use anstyle::{AnsiColor, Style as Ansi};
 
 use crate::report::Standing;
+use crate::report::foreign::Syntax;
 
 /// Whether text is coloured. The caller decides: a terminal without `NO_COLOR` gets colours, anything else plain text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,10 @@ impl Style {
     /// ANSI colours.
     pub fn colour() -> Self {
         Self { coloured: true }
+    }
+
+    pub(super) fn syntax(self) -> Syntax {
+        if self.coloured { Syntax::Coloured } else { Syntax::Text }
     }
 
     pub(super) fn bold(self, text: &str) -> String {

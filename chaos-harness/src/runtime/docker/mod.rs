@@ -39,6 +39,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::Docker;
+use bollard::container::LogOutput;
 use bollard::query_parameters::LogsOptionsBuilder;
 use futures::TryStreamExt;
 use tokio::sync::{RwLock, broadcast};
@@ -63,6 +64,7 @@ use super::{
 };
 use crate::link::Peers;
 use crate::runtime::docker_undo::DockerUndo;
+use crate::runtime::last_lines::{LastLines, LineCutter};
 use crate::runtime::ledger::Ledger;
 use crate::safety::undo::{UndoLog, UndoStep};
 use crate::topology::{Image, InstanceId, Service, Topology};
@@ -328,10 +330,15 @@ impl Runtime for DockerRuntime {
     async fn logs(&self, id: &InstanceId, lines: usize) -> Result<Vec<String>, RuntimeError> {
         self.port(id)?;
         let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(&lines.to_string()).build();
-        let stream = self.docker.logs(&self.name(id), Some(options));
-        let chunks: Vec<_> = stream.try_collect().await.map_err(engine(format!("read the logs of {id}")))?;
-        let text: String = chunks.iter().map(|chunk| String::from_utf8_lossy(chunk.as_ref()).into_owned()).collect();
-        Ok(text.lines().map(str::to_owned).collect())
+        let mut pieces = self.docker.logs(&self.name(id), Some(options));
+        let (mut kept, mut out, mut err) = (LastLines::default(), LineCutter::default(), LineCutter::default());
+        while let Some(piece) = pieces.try_next().await.map_err(engine(format!("read the logs of {id}")))? {
+            let cutter = if matches!(piece, LogOutput::StdErr { .. }) { &mut err } else { &mut out };
+            cutter.feed(piece.as_ref(), &mut kept);
+        }
+        out.end(&mut kept);
+        err.end(&mut kept);
+        Ok(kept.last(lines))
     }
 
     async fn network(&self, id: &InstanceId) -> Result<TargetNetwork, RuntimeError> {

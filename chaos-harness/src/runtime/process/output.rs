@@ -1,43 +1,42 @@
 //! The last lines that a child printed.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// How many lines are kept.
-const KEPT: usize = 2000;
+use crate::runtime::last_lines::{LastLines, LineCutter};
+
+/// How much is read at once, in bytes.
+const PIECE: usize = 16 * 1024;
 
 /// The last lines of an instance, across its restarts.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Output(Arc<Mutex<VecDeque<String>>>);
+pub(super) struct Output(Arc<Mutex<LastLines>>);
 
 impl Output {
     /// Reads lines from `pipe` until it closes.
-    pub(super) fn read(&self, pipe: impl AsyncRead + Unpin + Send + 'static) {
+    pub(super) fn read(&self, mut pipe: impl AsyncRead + Unpin + Send + 'static) {
         let output = self.clone();
         tokio::spawn(async move {
-            let mut pipe = BufReader::new(pipe);
-            let mut line = Vec::new();
-            while let Ok(1..) = pipe.read_until(b'\n', &mut line).await {
-                output.push(String::from_utf8_lossy(&line).trim_end().to_owned());
-                line.clear();
+            let (mut piece, mut cutter) = (vec![0; PIECE], LineCutter::default());
+            while let Ok(read @ 1..) = pipe.read(&mut piece).await {
+                cutter.feed(&piece[..read], &mut output.lines());
             }
+            cutter.end(&mut output.lines());
         });
     }
 
     /// Adds a line of the harness's own.
-    pub(super) fn push(&self, line: String) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.len() == KEPT {
-            lines.pop_front();
-        }
-        lines.push_back(line);
+    pub(super) fn push(&self, line: &str) {
+        self.lines().push(line);
     }
 
     /// The last `count` lines, oldest first.
     pub(super) fn last(&self, count: usize) -> Vec<String> {
-        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.iter().skip(lines.len().saturating_sub(count)).cloned().collect()
+        self.lines().last(count)
+    }
+
+    fn lines(&self) -> MutexGuard<'_, LastLines> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

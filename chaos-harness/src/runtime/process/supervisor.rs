@@ -177,7 +177,7 @@ async fn supervise(instance: Weak<Supervised>, mut child: Child, mut delay: Dura
         }
         match supervised.spawn().await {
             Ok(next) => child = next,
-            Err(error) => return supervised.output.push(error.to_string()),
+            Err(error) => return supervised.output.push(&error.to_string()),
         }
         supervised.change(|status| status.restarts += 1);
     }
