@@ -10,6 +10,7 @@ use crate::report::{Report, annotations, html, json, junit, markdown, text};
 
 pub use crate::link::fuzz_http as http;
 pub use crate::load::fuzz_prometheus as prometheus;
+pub use crate::safety::{fuzz_allow_list as allow_list, fuzz_undo_log as undo_log};
 
 /// A journal, whole or in records: it is read or refused, and what was read is read again from what is written. The
 /// first byte says which kind of file it is (bit 0) and whether reports are made of it (bit 1).

@@ -43,6 +43,16 @@ fn pages_of_metrics() {
     run("prometheus", fuzzing::prometheus);
 }
 
+#[test]
+fn undo_logs() {
+    run("undo_log", fuzzing::undo_log);
+}
+
+#[test]
+fn allow_lists() {
+    run("allow_list", fuzzing::allow_list);
+}
+
 /// Writes the seeds that are made of journals, with a few samples each.
 fn bless() {
     for journal in fixtures::journals() {

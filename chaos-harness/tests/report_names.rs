@@ -32,7 +32,8 @@ fn named(name: &str) -> Journal {
 #[test]
 fn names_alike_are_told_apart() {
     let long = "ж".repeat(200);
-    let names = ["a b", "a/b", "a.b", "a::b", "a:b", "a%20b", "склад", "заказ", "注文", "x", "x.partial", "x.2", ".", ".."];
+    let names =
+        ["a b", "a/b", "a.b", "a::b", "a:b", "a%20b", "склад", "заказ", "注文", "x", "x.partial", "x.2", ".", ".."];
     let folder = tempfile::tempdir().unwrap();
     let names = names.into_iter().map(str::to_owned).chain([long.clone() + "a", long + "b"]);
     let journals: Vec<Journal> = names.map(|name| named(&name)).collect();

@@ -48,7 +48,8 @@ fn ten_thousand_journals() {
     for runs in [1, 100, JOURNALS] {
         let folder = tempfile::tempdir().unwrap();
         write_many(folder.path(), runs);
-        let (entries, took) = timed(&format!("{JOURNALS} journals in {runs} runs, read"), || read_dir(folder.path()).unwrap());
+        let (entries, took) =
+            timed(&format!("{JOURNALS} journals in {runs} runs, read"), || read_dir(folder.path()).unwrap());
         assert_eq!(entries.iter().filter(|entry| entry.journal.is_ok()).count(), JOURNALS);
         assert!(took < Duration::from_secs(5));
         let (_, took) = timed("  the latest run, read", || Report::read(folder.path()).unwrap());
@@ -123,7 +124,8 @@ fn check(path: &Path) -> Journal {
 #[test]
 #[ignore = "takes minutes and 3 GB of disk; by hand, as this file says"]
 fn a_journal_of_a_gigabyte() {
-    let folder = tempfile::tempdir_in(std::env::var_os("CARGO_TARGET_TMPDIR").unwrap_or_else(|| "/var/tmp".into())).unwrap();
+    let folder =
+        tempfile::tempdir_in(std::env::var_os("CARGO_TARGET_TMPDIR").unwrap_or_else(|| "/var/tmp".into())).unwrap();
     let journal = Journal { events: Vec::new(), logs: Default::default(), ..fixtures::named("large") };
 
     let path = folder.path().join("samples.json");
@@ -133,7 +135,9 @@ fn a_journal_of_a_gigabyte() {
 
     let path = folder.path().join("events.json");
     let event = |at: u64| {
-        format!("{{\"at_us\":{at},\"wall\":\"2026-11-20T12:00:00Z\",\"what\":{{\"event\":\"note\",\"text\":\"something that is worth telling, no. {at}\"}}}}")
+        format!(
+            "{{\"at_us\":{at},\"wall\":\"2026-11-20T12:00:00Z\",\"what\":{{\"event\":\"note\",\"text\":\"something that is worth telling, no. {at}\"}}}}"
+        )
     };
     write_large(&path, &journal, "\"events\":", event);
     assert!(check(&path).events.len() > 1_000_000);

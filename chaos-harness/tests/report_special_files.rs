@@ -43,7 +43,7 @@ fn what_is_no_file_is_named_and_holds_nobody_up() {
             fs::create_dir(at("folder")).unwrap();
             let _socket = UnixListener::bind(at("socket")).unwrap();
             File::create(at("huge")).unwrap().set_len(1 << 40).unwrap();
-            File::create(at("zeros")).unwrap().set_len(1 << 30).unwrap();
+            File::create(at("zeros")).unwrap().set_len(1 << 28).unwrap();
             for (name, what) in [
                 ("pipe", "a pipe"),
                 ("endless", "a link"),

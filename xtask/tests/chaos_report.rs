@@ -254,7 +254,8 @@ fn no_text_of_a_journal_can_command_github() {
     fixtures::write(&run.journals(), &fixtures::left_behind());
     fs::write(run.journals().join("\n::error::a.json"), hostile).unwrap();
     let summary = run.folder.path().join("summary.md");
-    let mut formats: Vec<Vec<&str>> = ["text", "markdown", "html", "junit", "json"].map(|it| vec!["--format", it]).into();
+    let mut formats: Vec<Vec<&str>> =
+        ["text", "markdown", "html", "junit", "json"].map(|it| vec!["--format", it]).into();
     formats.push(vec!["--gate"]);
     formats.push(vec!["--gate", "--baseline", "##[error]\n::error::x"]);
     formats.push(vec!["--journals", "##[error]\n::error::x"]);

@@ -4,13 +4,54 @@
 //! digits. That leaves `.` to separate names, and holds nothing that a file system or an archive of GitHub refuses.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
+
+use super::{Journal, TestRef};
 
 /// The longest name that file systems take, in bytes.
 pub(super) const LONGEST: usize = 255;
 /// Of the digest that ends a name which was too long, in bytes.
 const DIGEST: usize = 16;
+
+/// How much of a file's name is left to the experiment's, and how much to that of its run, in bytes.
+const LONGEST_NAME: usize = 150;
+const LONGEST_RUN: usize = 70;
+
+impl Journal {
+    /// The folder of its file within a folder of journals: that of its run.
+    pub fn folder(&self) -> PathBuf {
+        self.test_run.as_ref().map(|run| PathBuf::from(run.folder())).unwrap_or_default()
+    }
+
+    /// The name of its file, unique to this run of the experiment.
+    pub fn file_name(&self) -> String {
+        format!("{}.json", self.file_stem())
+    }
+
+    /// The name of its file while it runs.
+    pub fn partial_file_name(&self) -> String {
+        format!("{}.partial", self.file_stem())
+    }
+
+    /// Readable, and different for any two experiments, runtimes, attempts and runs.
+    fn file_stem(&self) -> String {
+        let TestRef { package, target, test, .. } = &self.test;
+        let mut names = vec![package.as_str(), target];
+        // Where a test runs several, their names begin with its own.
+        if test != self.name() {
+            names.push(test);
+        }
+        names.push(self.name());
+        let names: Vec<String> = names.into_iter().map(encode).collect();
+        let name = bounded(names.join("."), LONGEST_NAME);
+        let run = bounded(encode(&self.run), LONGEST_RUN);
+        let attempt = self.test_run.as_ref().map_or(1, |run| run.attempt);
+        let attempt = if attempt == 1 { String::new() } else { format!("-{attempt}") };
+        format!("{name}.{}{attempt}.{run}", self.runtime.kind)
+    }
+}
 
 /// `name` as a part of the name of a file; [`decode`] makes it a name again.
 pub(super) fn encode(name: &str) -> String {
@@ -70,7 +111,8 @@ mod tests {
     use super::*;
 
     /// What artifacts of GitHub may not have in a name, and what means something to a shell, a pattern or a file system.
-    const REFUSED: &[char] = &['"', ':', '<', '>', '|', '*', '?', '\r', '\n', '\\', '/', ' ', '\0', '.', '~', '\'', '$'];
+    const REFUSED: &[char] =
+        &['"', ':', '<', '>', '|', '*', '?', '\r', '\n', '\\', '/', ' ', '\0', '.', '~', '\'', '$'];
 
     #[test]
     fn names_stay_readable() {

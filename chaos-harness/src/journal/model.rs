@@ -1,14 +1,13 @@
 //! The shape of a journal. A change that old readers cannot read raises [`SCHEMA_VERSION`].
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{TestRun, Traffic, file_name, logs};
+use super::{TestRun, Traffic, logs};
 use crate::experiment::{Expectation, Plan};
 use crate::fault::Attestation;
 use crate::hypothesis::{Finding, Verdict};
@@ -20,10 +19,6 @@ use crate::topology::InstanceId;
 
 /// The version of the journal's shape.
 pub const SCHEMA_VERSION: u32 = 1;
-
-/// How much of a file's name is left to the experiment's, and how much to that of its run, in bytes.
-const LONGEST_NAME: usize = 150;
-const LONGEST_RUN: usize = 70;
 
 /// Everything known about one run of one experiment.
 ///
@@ -327,38 +322,6 @@ impl Journal {
     /// Whether it is a twin: a protecting pattern is switched off, and it is meant to be refuted.
     pub fn is_twin(&self) -> bool {
         matches!(self.plan.expectation, Expectation::Refuted { .. })
-    }
-
-    /// The folder of its file within a folder of journals: that of its run.
-    pub fn folder(&self) -> PathBuf {
-        self.test_run.as_ref().map(|run| PathBuf::from(run.folder())).unwrap_or_default()
-    }
-
-    /// The name of its file, unique to this run of the experiment.
-    pub fn file_name(&self) -> String {
-        format!("{}.json", self.file_stem())
-    }
-
-    /// The name of its file while it runs.
-    pub fn partial_file_name(&self) -> String {
-        format!("{}.partial", self.file_stem())
-    }
-
-    /// Readable, and different for any two experiments, runtimes, attempts and runs.
-    fn file_stem(&self) -> String {
-        let TestRef { package, target, test, .. } = &self.test;
-        let mut names = vec![package.as_str(), target];
-        // Where a test runs several, their names begin with its own.
-        if test != self.name() {
-            names.push(test);
-        }
-        names.push(self.name());
-        let names: Vec<String> = names.into_iter().map(file_name::encode).collect();
-        let name = file_name::bounded(names.join("."), LONGEST_NAME);
-        let run = file_name::bounded(file_name::encode(&self.run), LONGEST_RUN);
-        let attempt = self.test_run.as_ref().map_or(1, |run| run.attempt);
-        let attempt = if attempt == 1 { String::new() } else { format!("-{attempt}") };
-        format!("{name}.{}{attempt}.{run}", self.runtime.kind)
     }
 
     /// How it counts for a gate.

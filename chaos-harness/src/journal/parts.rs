@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::reader::is_partial;
+use super::reader::{is_partial, may_be_records};
 use super::{TestRef, TestRun, file};
 use crate::runtime::{RuntimeKind, is_owner_alive};
 
@@ -42,6 +42,7 @@ impl Parts {
             return Some((found.parts()?, false));
         }
         let mut line = Vec::new();
+        may_be_records(&mut file).then_some(())?;
         file.read_until(b'\n', &mut line).ok()?;
         let FirstData { owner, journal } = serde_json::from_slice::<FirstLine>(&line).ok()?.data;
         Some((journal.parts()?, is_owner_alive(&owner)))

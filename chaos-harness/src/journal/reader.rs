@@ -101,6 +101,9 @@ fn from_whole(path: &Path, file: &mut (impl Read + Seek)) -> Result<Journal, Jou
 /// The sum of the records. The last line may have been cut off by the end of the process; any other
 /// line that cannot be read makes the file malformed.
 fn from_records(path: &Path, file: &mut impl BufRead) -> Result<Journal, JournalError> {
+    if !may_be_records(file) {
+        return Err(malformed(path, "its first line is no head".to_owned()));
+    }
     let mut line = Vec::new();
     let mut next = |line: &mut Vec<u8>| {
         line.clear();
@@ -131,6 +134,11 @@ fn from_records(path: &Path, file: &mut impl BufRead) -> Result<Journal, Journal
     sum.sort_events();
     sum.status = if is_owner_alive(&owner) { Status::Running } else { Status::Interrupted };
     Ok(sum)
+}
+
+/// Whether it begins as a record does, or is empty: a line of something else may be very long.
+pub(super) fn may_be_records(file: &mut impl BufRead) -> bool {
+    file.fill_buf().is_ok_and(|beginning| beginning.first().is_none_or(|first| *first == b'{'))
 }
 
 /// Who writes, and the journal as it began.

@@ -5,11 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use jiff::Timestamp;
 use super::parts::Parts;
 use super::reader::{Entry, is_partial, journal_files, read_files};
 use super::{JournalError, TestRun, file_name};
 use crate::runtime::RuntimeKind;
+use jiff::Timestamp;
 
 /// How many runs are kept beside the one that begins.
 pub const RUNS_KEPT: usize = 20;

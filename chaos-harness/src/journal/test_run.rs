@@ -41,7 +41,10 @@ pub enum TestRunError {
     #[error(transparent)]
     Variable(#[from] VariableError),
     /// Its folder could not be made.
-    #[error("CHAOS_RUN takes {length} bytes as the name of a folder, more than {}; choose a shorter one", file_name::LONGEST)]
+    #[error(
+        "CHAOS_RUN takes {length} bytes as the name of a folder, more than {}; choose a shorter one",
+        file_name::LONGEST
+    )]
     TooLong {
         /// Its length.
         length: usize,

@@ -36,11 +36,11 @@ mod validate;
 
 pub(crate) use client::builder as http_client;
 pub use error::LoadError;
-#[doc(hidden)]
-pub use prometheus::fuzz_prometheus;
 pub use generator::{Generator, LoadReport, Running, SampleFeed};
 pub use lag::{GeneratorLag, LagReport};
 pub use plan::Load;
+#[doc(hidden)]
+pub use prometheus::fuzz_prometheus;
 pub use rate::{Ramp, Rate};
 pub use request::{Method, Request, Statuses};
 pub use schedule::{Schedule, Slot};

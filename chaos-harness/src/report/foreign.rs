@@ -59,7 +59,7 @@ impl fmt::Display for Output {
 
 /// `text` for a log or a terminal, on as many lines as it has: the message of an error, of a failing test. Colours stay.
 pub fn log(text: &str) -> Output {
-    Output::new(Syntax::Coloured, text)
+    Output::new(Syntax::Coloured, &text.replace("\r\n", "\n"))
 }
 
 /// Foreign text without what could steer a terminal or break a document: control characters, those that turn the
@@ -129,6 +129,7 @@ impl Syntax {
         match self {
             // All of them are in the first plane.
             Self::Json => *out += &format!("\\u{:04x}", u32::from(c)),
+            _ if c == '\t' => out.push(' '),
             _ => out.push('\u{fffd}'),
         }
     }
@@ -222,7 +223,8 @@ mod tests {
     fn foreign_text_cannot_steer_a_terminal() {
         assert_eq!(clean("a\u{1b}[31m\tb\nc\u{ffff}\u{202e}"), "a\u{fffd}[31m\u{fffd}b\nc\u{fffd}\u{fffd}");
         assert!(matches!(clean("plain — text, कि\u{200d}"), Cow::Borrowed(_)));
-        let sequences = "\u{1b}[1;31mred\u{1b}[0m\u{1b}]52;c;eA==\u{7}\u{1b}]8;;http://x\u{1b}\\\u{1b}[2J\u{9b}1A\u{1b}[";
+        let sequences =
+            "\u{1b}[1;31mred\u{1b}[0m\u{1b}]52;c;eA==\u{7}\u{1b}]8;;http://x\u{1b}\\\u{1b}[2J\u{9b}1A\u{1b}[";
         let colours = "\u{1b}[1;31mred\u{1b}[0m\u{fffd}]52;c;eA==\u{fffd}\u{fffd}]8;;http://x\u{fffd}\\\u{fffd}[2J\u{fffd}1A\u{fffd}[";
         assert_eq!(&*log(sequences), colours);
         assert!(!Syntax::Text.guarded(sequences).contains(char::is_control));

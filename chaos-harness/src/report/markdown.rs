@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::impact::{mean_words, recovery_words};
 use super::foreign::{Output, Syntax};
+use super::impact::{mean_words, recovery_words};
 use super::sparkline::Sparkline;
 use super::view::{finding_word, reached};
 use super::{Experiment, Gate, Report, View, notes, traffic, words};
@@ -40,7 +40,8 @@ const NOTE: usize = 400;
 fn fitting(report: &Report, left: &mut usize, part: fn(&Experiment) -> String) -> Vec<String> {
     let mut order: Vec<usize> = (0..report.experiments.len()).collect();
     order.sort_by_key(|at| report.experiments[*at].view().standing().is_passed());
-    let mut parts: Vec<(usize, String)> = order.into_iter().map(|at| (at, Syntax::Text.guarded(&part(&report.experiments[at])))).collect();
+    let mut parts: Vec<(usize, String)> =
+        order.into_iter().map(|at| (at, Syntax::Text.guarded(&part(&report.experiments[at])))).collect();
     parts.retain(|(_, part)| take(left, part));
     parts.sort_by_key(|(at, _)| *at);
     parts.into_iter().map(|(_, part)| part).collect()
@@ -201,7 +202,10 @@ fn inline(text: &str) -> String {
     let mut out = String::new();
     let begins_list = |at: usize, c: char| match c {
         '-' | '+' | '=' => at == 0,
-        '.' | ')' => at > 0 && text[..at].bytes().all(|byte| byte.is_ascii_digit()),
+        '.' | ')' => {
+            let ends = text[at + 1..].chars().next().is_none_or(char::is_whitespace);
+            ends && at > 0 && text[..at].bytes().all(|byte| byte.is_ascii_digit())
+        }
         _ => false,
     };
     for (at, c) in text.char_indices() {

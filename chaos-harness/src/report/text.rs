@@ -8,10 +8,10 @@ use std::fmt::Write as _;
 pub use failure::{failure, failure_at};
 pub use style::Style;
 
+use super::foreign::{Output, Syntax};
 use super::impact::recovery_words;
 use super::sparkline::Sparkline;
 use super::view::reached;
-use super::foreign::{Output, Syntax};
 use super::{Experiment, Gate, Report, View, notes, traffic, words};
 use crate::hypothesis::Finding;
 use crate::journal::{InjectionRecord, Journal};
