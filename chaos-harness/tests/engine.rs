@@ -277,7 +277,9 @@ fn phase(what: &What) -> Option<Phase> {
 #[chaos_test(runtime = "process", seed = 5)]
 async fn one_seed_makes_the_same_decisions(lab: Lab) -> chaos_harness::Result<()> {
     let lab = apart(lab);
-    let routes = |journal: &Journal| journal.samples.route.clone();
+    let routes = |journal: &Journal| -> Vec<u16> {
+        journal.samples.decode().unwrap().iter().map(|sample| sample.route).collect()
+    };
     for _ in 0..2 {
         let load = browse().also(Request::get("product", "/health/live"));
         let run =

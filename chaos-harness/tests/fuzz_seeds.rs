@@ -20,7 +20,7 @@ fn run(target: &str, run: fn(&[u8])) {
     let seeds: Vec<PathBuf> = fs::read_dir(folder(target)).unwrap().map(|seed| seed.unwrap().path()).collect();
     assert!(!seeds.is_empty(), "no seed for {target}");
     for seed in seeds {
-        println!("{}", seed.display());
+        eprintln!("{}", seed.display());
         run(&fs::read(seed).unwrap());
     }
 }

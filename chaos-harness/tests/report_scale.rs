@@ -1,6 +1,6 @@
 //! What large folders and large journals cost to read. By hand, since it takes minutes and 3 GB of disk:
 //! `cargo test --release --test report_scale -- --ignored --nocapture --test-threads 1`.
-#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "the helpers of tests are tests")]
 
 #[path = "report_fixtures/mod.rs"]
 mod fixtures;

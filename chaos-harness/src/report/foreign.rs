@@ -160,7 +160,7 @@ impl Line {
             return false;
         }
         let begins = (c == ':' && self.is_at_start && self.has_colon) || (c == '[' && self.hashes >= 2);
-        self.is_at_start &= (c.is_whitespace() && !self.has_colon) || (c == ':' && !self.has_colon);
+        self.is_at_start &= !self.has_colon && (c.is_whitespace() || c == ':');
         self.has_colon |= c == ':';
         self.hashes = if c == '#' { self.hashes + 1 } else { 0 };
         begins

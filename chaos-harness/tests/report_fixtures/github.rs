@@ -28,13 +28,6 @@ fn is_v1(line: &str) -> bool {
     seen(line).split_once("##[").is_some_and(|(_, rest)| rest.contains(']'))
 }
 
-/// Without the colours of a terminal, which are the only sequences that there may be.
-pub(crate) fn without_colours(text: &str) -> String {
-    let mut parts = text.split("\u{1b}[");
-    let first = parts.next().unwrap_or_default().to_owned();
-    first + &parts.map(|part| part.split_once('m').map_or(part, |(_, rest)| rest)).collect::<String>()
-}
-
 /// Panics when `printed` holds a command, the beginning of one, or a character that steers a terminal.
 pub(crate) fn assert_harmless(what: &str, printed: &str) {
     assert_eq!(commands(printed), [""; 0], "{what}");
