@@ -61,7 +61,7 @@ fn opens_without_errors_and_without_requests() {
     let _ = fs::remove_dir_all(&folder);
     fixtures::write_all(&folder);
     let page = folder.join("report.html");
-    fs::write(&page, html::render(&Report::read(&folder).unwrap())).unwrap();
+    fs::write(&page, html::render(&Report::read(&folder).unwrap()).into_string()).unwrap();
     let opened = open(&browser, &page);
     assert!(
         opened.dom.contains("Timeline of slow_inventory_does_not_cascade") && opened.dom.contains("<svg"),
