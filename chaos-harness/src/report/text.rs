@@ -12,7 +12,7 @@ use super::foreign::{Output, Syntax};
 use super::impact::recovery_words;
 use super::sparkline::Sparkline;
 use super::view::reached;
-use super::{Experiment, Gate, Report, View, notes, traffic, words};
+use super::{Experiment, Gate, Report, Standing, View, notes, traffic, words};
 use crate::hypothesis::Finding;
 use crate::journal::{InjectionRecord, Journal};
 
@@ -37,8 +37,10 @@ pub fn line(journal: &Journal) -> Output {
     let reason = view.reason();
     let twin = view.without().map_or_else(String::new, |without| format!(" (twin: without {})", words::line(without)));
     let told = match (findings.is_empty(), reason.is_empty() || view.standing().is_passed()) {
-        (false, true) if reason.is_empty() => format!(": {}", findings.join("; ")),
-        (false, true) => format!(": {}; {reason}", findings.join("; ")),
+        (false, true) if view.standing() == Standing::Upheld && !reason.is_empty() => {
+            format!(": {}; {reason}", findings.join("; "))
+        }
+        (false, true) => format!(": {}", findings.join("; ")),
         (_, false) => format!(": {reason}"),
         (true, true) => String::new(),
     };

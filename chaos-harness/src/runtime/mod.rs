@@ -19,6 +19,7 @@ mod live;
 mod machine_lock;
 mod missing;
 mod process;
+mod remedy;
 mod resources;
 mod session;
 mod signal;

@@ -16,6 +16,7 @@ mod image;
 mod kill;
 mod leased;
 mod libraries;
+mod logs;
 mod memory;
 mod network;
 mod offline;
@@ -39,9 +40,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::Docker;
-use bollard::container::LogOutput;
-use bollard::query_parameters::LogsOptionsBuilder;
-use futures::TryStreamExt;
 use tokio::sync::{RwLock, broadcast};
 use tokio::task::JoinHandle;
 
@@ -64,7 +62,6 @@ use super::{
 };
 use crate::link::Peers;
 use crate::runtime::docker_undo::DockerUndo;
-use crate::runtime::last_lines::{LastLines, LineCutter};
 use crate::runtime::ledger::Ledger;
 use crate::safety::undo::{UndoLog, UndoStep};
 use crate::topology::{Image, InstanceId, Service, Topology};
@@ -329,16 +326,7 @@ impl Runtime for DockerRuntime {
 
     async fn logs(&self, id: &InstanceId, lines: usize) -> Result<Vec<String>, RuntimeError> {
         self.port(id)?;
-        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(&lines.to_string()).build();
-        let mut pieces = self.docker.logs(&self.name(id), Some(options));
-        let (mut kept, mut out, mut err) = (LastLines::default(), LineCutter::default(), LineCutter::default());
-        while let Some(piece) = pieces.try_next().await.map_err(engine(format!("read the logs of {id}")))? {
-            let cutter = if matches!(piece, LogOutput::StdErr { .. }) { &mut err } else { &mut out };
-            cutter.feed(piece.as_ref(), &mut kept);
-        }
-        out.end(&mut kept);
-        err.end(&mut kept);
-        Ok(kept.last(lines))
+        logs::last(&self.docker, id, &self.name(id), lines).await
     }
 
     async fn network(&self, id: &InstanceId) -> Result<TargetNetwork, RuntimeError> {
