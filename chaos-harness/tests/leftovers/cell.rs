@@ -232,6 +232,10 @@ impl Cell {
         let own = |failed: &&String| failed.contains(&*undo.to_string_lossy());
         let failed: Vec<_> = cleaned.failed.iter().filter(own).collect();
         assert!(self.log.may_be_kept() || failed.is_empty(), "{self}: {failed:?}");
+        // What is kept is named, so that nobody takes it for nothing.
+        for log in traces::logs(victim.folder.path()) {
+            assert!(failed.iter().any(|failed| failed.contains(&log)), "{self}: {log} is kept in silence: {failed:?}");
+        }
     }
 
     fn await_nothing_left(&self, victim: &Victim, since: Instant, within: Duration) -> Duration {

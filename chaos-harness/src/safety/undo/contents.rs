@@ -23,16 +23,14 @@ pub(super) struct Contents {
 }
 
 impl Contents {
-    /// The log of `environment`; `None` when it was cut off before anything could have been done. A last line without an
-    /// end is left out: what it was about to note had not been done.
-    pub(super) fn parse(environment: &str, bytes: &[u8]) -> Option<Self> {
+    /// The log of `environment`. A last line without an end is left out: what it was about to note had not been done.
+    pub(super) fn parse(environment: &str, bytes: &[u8]) -> Self {
         let lines = bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
         let lines = lines.filter(|line| !line.trim_ascii().is_empty());
-        let (mut header, mut any) = (None, false);
+        let mut header = None;
         let mut open: HashMap<String, (usize, Value, &[u8])> = HashMap::new();
         let mut unread: Vec<(usize, &[u8])> = Vec::new();
         for (number, line) in lines.enumerate() {
-            any = true;
             // As they are written, so that a step of a later version which was taken is known to be.
             match serde_json::from_slice::<Line<Value>>(line) {
                 Ok(Line::Note(step)) => drop(open.entry(step.to_string()).or_insert((number, step, line))),
@@ -56,12 +54,12 @@ impl Contents {
         }
         unread.sort_by_key(|(number, _)| *number);
         let unread = unread.into_iter().map(|(_, line)| line.to_owned()).collect();
-        any.then_some(Self { header, steps, unread })
+        Self { header, steps, unread }
     }
 
-    /// Whether it says nothing at all.
+    /// Whether it holds lines, and none that says anything.
     pub(super) fn is_nonsense(&self) -> bool {
-        self.header.is_none() && self.steps.is_empty()
+        self.header.is_none() && self.steps.is_empty() && !self.unread.is_empty()
     }
 
     /// As it is written.
@@ -88,11 +86,11 @@ pub(super) fn shown(line: &[u8]) -> String {
 
 /// Reads arbitrary bytes as an undo log; panics when a guarantee is broken.
 pub fn fuzz_undo_log(input: &[u8]) {
-    let Some(contents) = Contents::parse("chaos-fuzz-1-1-1", input) else { return };
+    let contents = Contents::parse("chaos-fuzz-1-1-1", input);
     for line in &contents.unread {
         assert!(shown(line).len() <= 3 * SHOWN + 40 && !shown(line).contains(char::is_control));
     }
     let Ok(written) = contents.to_bytes() else { return };
-    let again = Contents::parse("chaos-fuzz-1-1-1", &written).unwrap_or_default();
+    let again = Contents::parse("chaos-fuzz-1-1-1", &written);
     assert_eq!(contents, again, "what is kept says the same as before");
 }

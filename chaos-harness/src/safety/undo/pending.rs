@@ -59,7 +59,7 @@ pub(crate) fn names(folder: &Path, id: &str) -> Result<bool, UndoError> {
 
 fn contents_of(folder: &Folder, environment: &str) -> Result<Option<Contents>, Untrusted> {
     let bytes = folder.read(OsStr::new(&file_of(environment)), MOST_BYTES)?;
-    Ok(bytes.and_then(|bytes| Contents::parse(environment, &bytes)))
+    Ok(bytes.map(|bytes| Contents::parse(environment, &bytes)))
 }
 
 impl Pending {
@@ -70,7 +70,8 @@ impl Pending {
         Self { path, environment, contents, allowed: Some(allowed) }
     }
 
-    /// Reads one log; `None` when it went away meanwhile, or was cut off before anything could have been done.
+    /// Reads one log; `None` when it went away meanwhile. One that was cut off in its first line says nothing, and goes with
+    /// its owner.
     fn read(folder: &Folder, environment: &str) -> Result<Option<Self>, UndoError> {
         let Some(contents) = contents_of(folder, environment)? else { return Ok(None) };
         let path = folder.path().join(file_of(environment));

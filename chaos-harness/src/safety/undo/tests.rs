@@ -49,7 +49,21 @@ fn a_log_is_read_up_to_where_it_was_cut_off() {
         let logs = pending(folder.path()).unwrap();
         let steps = logs.into_iter().next().map(|log| log.unwrap().steps().len());
         let complete = ends.iter().filter(|end| **end <= cut).count();
-        assert_eq!(steps, complete.checked_sub(1), "cut after {cut} bytes");
+        assert_eq!(steps, Some(complete.saturating_sub(1)), "cut after {cut} bytes");
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_was_cut_off_in_its_first_line_goes_with_its_owner() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "chaos-shop-4294967295-1-1", &[line(&dead_header("chaos-shop-4294967295-1-1"))]);
+    let whole = std::fs::read(&path).unwrap();
+    for cut in [0, 1, whole.len() - 1] {
+        std::fs::write(&path, &whole[..cut]).unwrap();
+        let log = read(folder.path());
+        assert!(log.is_orphaned() && log.steps().is_empty() && log.unread().is_empty());
+        log.revert().await.unwrap();
+        assert!(!path.exists(), "cut after {cut} bytes");
     }
 }
 
