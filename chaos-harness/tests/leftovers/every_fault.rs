@@ -1,5 +1,6 @@
 //! Every example of every registered fault, its owner killed while it is in force: nothing of it is left.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use chaos_harness::fault::FaultKind;
@@ -8,6 +9,7 @@ use rstest::rstest;
 
 use crate::common::asking::why_not;
 use crate::common::{engine_answers, inside, not_run};
+use crate::existing::allow_list;
 use crate::foreign::{Foreign, image};
 use crate::holder::{Came, Holder, examples};
 use crate::lanes;
@@ -78,7 +80,8 @@ fn killed_under_every_fault_on_somebody_elses_containers() {
 struct Pair {
     inventory: Foreign,
     product: Foreign,
-    list: tempfile::NamedTempFile,
+    _folder: tempfile::TempDir,
+    list: PathBuf,
 }
 
 impl Pair {
@@ -86,9 +89,8 @@ impl Pair {
         let inventory = Foreign::start(image, "inventory", &["PRODUCT_URL=http://127.0.0.1:1"]);
         let control = "CHAOS_CONTROL_LISTEN=0.0.0.0:9100";
         let product = Foreign::start(image, "product", &["UDP_LISTEN=0.0.0.0:8080", "STRESS=on", control]);
-        let list = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(list.path(), format!("{}\n{}\n", inventory.name, product.name)).unwrap();
-        Self { inventory, product, list }
+        let (folder, list) = allow_list(&format!("{}\n{}", inventory.name, product.name));
+        Self { inventory, product, _folder: folder, list }
     }
 
     fn fingerprint(&self) -> [Vec<String>; 2] {
@@ -99,7 +101,7 @@ impl Pair {
     /// accept, and why.
     fn survive(&self, numbers: &[usize]) -> (Vec<(Duration, usize)>, Vec<String>) {
         let existing = format!("{},{}", self.inventory.name, self.product.name);
-        let allowed = self.list.path().to_str().unwrap();
+        let allowed = self.list.to_str().unwrap();
         let variables = [("EXISTING", existing.as_str()), ("CHAOS_ALLOW_FILE", allowed)];
         let (mut left, mut times, mut refused) = (numbers, Vec::new(), Vec::new());
         eventually_answers(&self.product);
