@@ -114,7 +114,7 @@ impl Session {
     /// Waits until `condition` is true of what users have seen since the experiment began.
     ///
     /// # Errors
-    /// [`Error::Until`] when it is not within `longest`, or an abort condition comes true before; [`PlanError::Time`] when
+    /// [`Error::Until`] when it is not within `longest`, or an abort condition comes true before; [`PlanError::Time`](crate::experiment::PlanError::Time) when
     /// that is longer than any experiment.
     pub async fn until(&mut self, name: &str, longest: Duration, condition: impl FnMut(&Seen) -> bool) -> Result<()> {
         check_time("until", longest)?;
