@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use bollard::Docker;
 use bollard::models::{ContainerInspectResponse, EndpointSettings};
 
-use super::client::{engine, status_code};
+use super::client::{engine, find, status_code};
 use crate::runtime::RuntimeError;
 
 /// Drivers of networks whose addresses this machine has no route to, though others may.
@@ -54,11 +54,11 @@ pub(super) async fn of_existing(
     for _ in 0..LONGEST_CHAIN {
         match NetworkMode::of(&details) {
             NetworkMode::Host => return Ok(Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))),
-            NetworkMode::Container(other) => match docker.inspect_container(&other, None).await {
-                Ok(other) => details = other,
-                Err(error) if status_code(&error) == Some(404) => return Ok(None),
-                Err(error) => return Err(engine(format!("inspect container {other}"))(error)),
-            },
+            NetworkMode::Container(other) => {
+                let found = find(docker, &other).await.map_err(engine(format!("inspect container {other}")))?;
+                let Some(other) = found else { return Ok(None) };
+                details = other;
+            }
             NetworkMode::Own => return in_own_networks(docker, &details, shared, port).await,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bollard::models::ContainerInspectResponse;
 use bollard::{API_DEFAULT_VERSION, Docker};
 use parking_lot::Mutex;
 
@@ -64,6 +65,17 @@ fn innermost(error: &dyn std::error::Error) -> String {
         error = source;
     }
     error.to_string()
+}
+
+/// What the engine says of a container, by its name or id; `None` when there is none.
+pub(super) async fn find(
+    docker: &Docker,
+    container: &str,
+) -> Result<Option<ContainerInspectResponse>, bollard::errors::Error> {
+    match docker.inspect_container(container, None).await {
+        Err(error) if status_code(&error) == Some(404) => Ok(None),
+        other => other.map(Some),
+    }
 }
 
 /// The status that the engine answered with, if it answered.

@@ -8,7 +8,7 @@ use bollard::query_parameters::StopContainerOptionsBuilder;
 use futures::future::join_all;
 
 use super::address::NetworkMode;
-use super::client::{engine, status_code};
+use super::client::{self, engine, status_code};
 use super::{DockerRuntime, kill};
 use crate::runtime::docker_undo::DockerUndo;
 use crate::runtime::{Runtime, RuntimeError, Signal};
@@ -22,10 +22,7 @@ impl DockerRuntime {
 
     /// What the engine says of an instance; `None` where it was removed.
     pub(super) async fn find(&self, id: &InstanceId) -> Result<Option<ContainerInspectResponse>, RuntimeError> {
-        match self.docker.inspect_container(&self.name(id), None).await {
-            Err(error) if status_code(&error) == Some(404) => Ok(None),
-            other => other.map(Some).map_err(engine(format!("inspect {id}"))),
-        }
+        client::find(&self.docker, &self.name(id)).await.map_err(engine(format!("inspect {id}")))
     }
 
     /// Whether the first process of an instance is the engine's init.

@@ -11,7 +11,7 @@ use futures::stream::select;
 use tokio::sync::broadcast;
 
 use super::address;
-use super::client::status_code;
+use super::client::find;
 use super::container::{self, LABEL_INSTANCE, LABEL_PORT};
 use super::memory::OutOfMemory;
 use crate::runtime::session::LABEL_ENVIRONMENT;
@@ -86,9 +86,7 @@ impl Listener {
         }
         Some((instance, status))
     }
-}
 
-impl Listener {
     /// The instance that joined or left the network, if it runs: one that starts or ends does so as well.
     async fn moved(&self, attributes: &HashMap<String, String>) -> Option<(InstanceId, Status)> {
         let details = self.docker.inspect_container(attributes.get("container")?, None).await.ok()?;
@@ -136,10 +134,7 @@ pub(super) async fn watch(docker: Docker, container: String, watch: Watch, chang
 
 impl Watch {
     async fn status(&self, docker: &Docker, container: &str) -> Option<Status> {
-        let details = match docker.inspect_container(container, None).await {
-            Err(error) if status_code(&error) == Some(404) => return Some(Status::REMOVED),
-            other => other.ok()?,
-        };
+        let Some(details) = find(docker, container).await.ok()? else { return Some(Status::REMOVED) };
         let address = address::of_existing(docker, &details, &self.network, self.port).await.ok()?;
         Some(container::status(&details, address))
     }

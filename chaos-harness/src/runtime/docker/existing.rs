@@ -6,7 +6,7 @@ use tokio::sync::broadcast;
 use tokio::task::AbortHandle;
 
 use super::address;
-use super::client::{engine, status_code};
+use super::client::{engine, find};
 use super::events::{self, Watch};
 use crate::folders::undo_dir;
 use crate::runtime::machine_lock::MachineLock;
@@ -36,12 +36,8 @@ pub(super) async fn adopt(
     watch: Watch,
     changes: &broadcast::Sender<Change>,
 ) -> Result<Existing, RuntimeError> {
-    let details = match docker.inspect_container(given, None).await {
-        Err(error) if status_code(&error) == Some(404) => {
-            return Err(RuntimeError::NoContainer { container: given.to_owned() });
-        }
-        other => other.map_err(engine(format!("inspect container {given}")))?,
-    };
+    let found = find(docker, given).await.map_err(engine(format!("inspect container {given}")))?;
+    let details = found.ok_or_else(|| RuntimeError::NoContainer { container: given.to_owned() })?;
     let address = address::of_existing(docker, &details, &watch.network, watch.port).await?;
     let is_running = details.state.as_ref().and_then(|state| state.running) == Some(true);
     let (id, name) = (details.id.unwrap_or_default(), details.name.unwrap_or_default());

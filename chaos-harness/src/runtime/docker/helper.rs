@@ -8,7 +8,7 @@ use bollard::query_parameters::{CreateContainerOptions, LogsOptionsBuilder, Wait
 use chaos_harness_netns::{Done, Job, NetnsError};
 use futures::TryStreamExt;
 
-use super::client::{connect, engine, status_code};
+use super::client::{connect, engine, find};
 use super::sweep::remove_containers;
 use super::{artifact, image};
 use crate::runtime::RuntimeError;
@@ -84,10 +84,8 @@ pub(super) async fn create(
     container: &str,
     body: ContainerCreateBody,
 ) -> Result<String, RuntimeError> {
-    let target = match docker.inspect_container(container, None).await {
-        Err(error) if status_code(&error) == Some(404) => return Err(NetnsError::Gone.into()),
-        other => other.map_err(engine(format!("inspect container {container}")))?,
-    };
+    let target = find(docker, container).await.map_err(engine(format!("inspect container {container}")))?;
+    let target = target.ok_or(NetnsError::Gone)?;
     if target.state.as_ref().and_then(|state| state.running) != Some(true) {
         return Err(NetnsError::Gone.into());
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use bollard::Docker;
 use bollard::models::ContainerInspectResponse;
 
-use super::client::{connect, engine, status_code};
+use super::client::{connect, engine, find, status_code};
 use super::{helper, resources, throttle};
 use crate::runtime::docker_undo::DockerUndo;
 use crate::runtime::session::LABEL_ENVIRONMENT;
@@ -119,10 +119,7 @@ async fn is_within(docker: &Docker, container: &str, scope: &Scope) -> Result<bo
 
 /// `None` when it is gone.
 async fn inspect(docker: &Docker, container: &str) -> Result<Option<ContainerInspectResponse>, RuntimeError> {
-    match docker.inspect_container(container, None).await {
-        Err(error) if status_code(&error) == Some(404) => Ok(None),
-        other => other.map(Some).map_err(engine(format!("inspect container {container}"))),
-    }
+    find(docker, container).await.map_err(engine(format!("inspect container {container}")))
 }
 
 /// Whether `network` is that of `environment`, whose name it has; one that is gone is as good.
