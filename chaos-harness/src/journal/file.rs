@@ -3,10 +3,12 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{FileType, OFlags};
+
+use crate::trusted::name_of;
 
 /// No journal is larger, in bytes: half an hour of 20,000 requests a second takes a third of it.
 const LARGEST: u64 = 2 << 30;
@@ -31,15 +33,10 @@ fn checked(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
 }
 
 fn check(found: &std::fs::Metadata) -> io::Result<()> {
-    let kind = found.file_type();
-    let what = match kind {
-        _ if kind.is_file() && found.len() > LARGEST => "a file of more than 2 GiB",
-        _ if kind.is_file() => return Ok(()),
-        _ if kind.is_symlink() => "a link",
-        _ if kind.is_dir() => "a folder",
-        _ if kind.is_fifo() => "a pipe",
-        _ if kind.is_socket() => "a socket",
-        _ => "a device",
+    let what = match FileType::from_raw_mode(found.mode()) {
+        FileType::RegularFile if found.len() > LARGEST => "a file of more than 2 GiB",
+        FileType::RegularFile => return Ok(()),
+        other => name_of(other),
     };
     Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {what}, no journal; remove it")))
 }

@@ -124,7 +124,8 @@ fn check(path: &Path, stat: &Stat, wanted: FileType, owners: Owners) -> Result<(
     Ok(())
 }
 
-fn name_of(kind: FileType) -> &'static str {
+/// What people call a kind of file.
+pub(crate) fn name_of(kind: FileType) -> &'static str {
     match kind {
         FileType::RegularFile => "a file",
         FileType::Directory => "a folder",
