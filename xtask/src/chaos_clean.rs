@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use chaos_harness::folders::undo_dir;
+use chaos_harness::report::foreign;
 use chaos_harness::runtime::{OwnImage, remove_unused_images};
 use chaos_harness::safety::{Cleaned, clean};
 use clap::Args;
@@ -37,13 +38,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 fn print_images(check: bool, images: &[OwnImage]) -> Result<()> {
     let mut out = std::io::stdout().lock();
     for image in images {
-        writeln!(
-            out,
-            "{} image {} ({})",
-            if check { "unused:" } else { "removed:" },
-            image.name,
-            megabytes(image.bytes)
-        )?;
+        let what = if check { "unused:" } else { "removed:" };
+        let line = format!("{what} image {} ({})", image.name, megabytes(image.bytes));
+        writeln!(out, "{}", foreign::log(&line))?;
     }
     let all = megabytes(images.iter().map(|image| image.bytes).sum());
     match (images.len(), check) {
@@ -64,10 +61,11 @@ fn megabytes(bytes: u64) -> String {
 fn print(check: bool, cleaned: &Cleaned) -> Result<()> {
     let mut out = std::io::stdout().lock();
     for leftover in &cleaned.found {
-        writeln!(out, "{} {leftover}", if check { "left:" } else { "found:" })?;
+        let what = if check { "left:" } else { "found:" };
+        writeln!(out, "{}", foreign::log(&format!("{what} {leftover}")))?;
     }
     for failure in &cleaned.failed {
-        eprintln!("error: {failure}");
+        eprintln!("{}", foreign::log(&format!("error: {failure}")));
     }
     writeln!(out, "{}", summary(check, cleaned.found.len(), cleaned.failed.len()))?;
     Ok(())
