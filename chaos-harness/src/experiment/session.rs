@@ -199,6 +199,8 @@ impl Steps {
             self.look()?;
             self.progress.tick(end.saturating_duration_since(Instant::now()), self.watch.samples());
         }
+        // After an abort nothing is waited for, and a script that holds in a loop must not keep out what ends it.
+        tokio::task::yield_now().await;
         Ok(())
     }
 
